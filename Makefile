@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# make demo: what reviewbot says about the series in tests/data; make test: what a change must pass
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+MSGID := 20260914081200.1234-1-mara@example.org
+MBOX := tests/data/example.mbox
+LINUX ?=
+
+.PHONY: demo test bench corpus clean
+
+# 1 means that there were findings, which is what a demonstration is for; anything else is a failure
+demo: $(VENV)/.installed
+	@echo '$$ reviewbot lore $(MSGID) -m $(MBOX)'
+	@$(BIN)/reviewbot lore $(MSGID) -m $(MBOX) || test $$? -eq 1
+	@echo
+	@echo '$$ reviewbot reply $(MSGID) -m $(MBOX)'
+	@$(BIN)/reviewbot reply $(MSGID) -m $(MBOX)
+
+test: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/mypy --strict
+	$(BIN)/python -m pytest -q
+
+# the archive and the labelled mails are real mail and not in this repository: REVIEWBOT_CORPUS says where they are
+bench: $(VENV)/.installed-dev
+	$(BIN)/python tests/bench/startup.py
+	$(BIN)/python tests/bench/archive.py
+	$(BIN)/python tests/bench/lore.py
+	$(if $(LINUX),$(BIN)/python tests/bench/checkpatch.py --linux $(LINUX))
+
+corpus: $(VENV)/.installed-dev
+	$(BIN)/python tests/bench/corpus.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find reviewbot checks templates tests -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV)/.installed: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) install --editable '.[dev]'
+	@touch $@ $(VENV)/.installed

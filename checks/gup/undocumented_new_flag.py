@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A new FOLL_ flag lacks its comment, stands in the wrong header, or is named like an order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reviewbot.c.code import Code
+from reviewbot.c.tokens import Token
+from reviewbot.kernel import foll_definitions
+from reviewbot.model import LineKind, Severity
+from reviewbot.rule import Report, Scope, code_rule
+
+# names that tell somebody to do something, where a flag says what is the case (David Hildenbrand on FOLL_UNLOCK)
+ORDERS = frozenset("UNLOCK LOCK DROP RELEASE UNPIN FLUSH RETRY WAIT".split())
+HEADERS = Scope(include=("include/linux/mm.h", "include/linux/mm_types.h", "mm/internal.h"))
+
+
+@code_rule(Severity.WARNING, id="FL02", words=("FOLL_",), scope=HEADERS)
+def check(code: Code) -> Iterator[Report]:
+    """Definitions that the patch adds; a flag or value that it also removes was renamed or moved."""
+    public = code.path.startswith("include/")
+    for name, value in foll_definitions(code):
+        if not code.changed(name) or _renamed(code, name, value):
+            continue
+        comment = _comment(code, name)
+        known = code.version is None or code.version >= (6, 3)
+        if not comment:
+            yield Report([name], f"{name.text} is a new flag without a comment that says what it does and who may set it")
+        elif name.text.removeprefix("FOLL_") in ORDERS:
+            yield Report([name], f"{name.text} sounds like an order: a flag's name says what is the case ({name.text}ABLE?)")
+        elif public and _set_by_mm(code, name.text) and "internal" not in comment.lower():
+            where = "it belongs in mm/internal.h" if known else "please say in its comment that it is internal"
+            yield Report([name], f"{name.text} is set by mm/ alone, so it is an internal flag: {where}")
+        elif public and known and "internal" in comment.lower():
+            yield Report([name], f"{name.text} is internal by its comment: it belongs in mm/internal.h and in INTERNAL_GUP_FLAGS")
+        elif not public and known and code.diff and not _in_mask(code, name.text):
+            message = f"{name.text} is not in INTERNAL_GUP_FLAGS: is_valid_gup_args() would let callers outside mm/ pass it"
+            yield Report([name], message)
+
+
+def _renamed(code: Code, name: Token, value: str) -> bool:
+    """The same name, or the same value, is removed by the patch."""
+    for other in code.patch:
+        if not other.diff:
+            continue
+        for hunk in other.diff.hunks:
+            for line in hunk.lines:
+                words = line.text.replace("(", " ").split()
+                if line.kind is LineKind.REMOVED and (name.text in words or (value in words and "FOLL_" in line.text)):
+                    return True
+    return False
+
+
+def _comment(code: Code, name: Token) -> str:
+    """The comment on the line of a definition or directly above it; '' where there is none."""
+    beside = [c.text for c in code.comments if c.line == name.line]
+    above = [c.text for c in code.comments if c.line == name.line - 1 and not any(t.line == c.line for t in code.tokens)]
+    return " ".join((*above, *beside))
+
+
+def _set_by_mm(code: Code, flag: str) -> bool:
+    """Somewhere in mm/ the patch sets the flag (|= FLAG, or FLAG in an argument), and nowhere else is it named."""
+    found = False
+    for other in code.patch:
+        for n in other.words(flag):
+            token = other.tokens[n]
+            if other.path == code.path or not other.changed(token):
+                continue
+            if not other.path.startswith("mm/"):
+                return False
+            start = n
+            while start and other.tokens[start - 1].text not in (";", "{", "}"):
+                start -= 1
+            around = [t.text for t in other.tokens[start:n]]
+            # tested (`flags & FLAG`) or accepted (`flags & ~(.. | FLAG)`) is not set
+            found = found or "|=" in around or (around[-1:] == ["|"] and "&" not in around and "~" not in around)
+    return found
+
+
+def _in_mask(code: Code, flag: str) -> bool:
+    tokens = code.tokens
+    masks = [n for n in code.words("INTERNAL_GUP_FLAGS")]
+    return any(t.text == flag for n in masks for t in tokens[n : n + 40])

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A fault handler returns VM_FAULT_RETRY, and what it did to the lock does not fit that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reviewbot.c.code import Code, calls
+from reviewbot.c.skeleton import Function, Statement, StatementKind
+from reviewbot.c.tokens import Token
+from reviewbot.kernel import HANDLER_DROPS, mentions, takes_vm_fault
+from reviewbot.model import Severity
+from reviewbot.rule import Report, code_rule
+
+ERRORS = ("VM_FAULT_SIGBUS", "VM_FAULT_SIGSEGV", "VM_FAULT_OOM", "VM_FAULT_HWPOISON", "VM_FAULT_ERROR", "VM_FAULT_HWPOISON_LARGE", "VM_FAULT_FALLBACK")
+
+
+@code_rule(Severity.ERROR, id="DR07", words=("VM_FAULT_RETRY",))
+def check(code: Code) -> Iterator[Report]:
+    """Functions that are given a struct vm_fault."""
+    for function in code.functions:
+        if not takes_vm_fault(function):
+            continue
+        for statement in function.walk():
+            if token := _gives_retry(statement):
+                yield from _judge(code, function, statement, token)
+
+
+def _gives_retry(statement: Statement) -> Token | None:
+    """`return VM_FAULT_RETRY`, `err = VM_FAULT_RETRY`, `ret |= VM_FAULT_RETRY`: given, not tested."""
+    if statement.kind is StatementKind.RETURN:
+        value: tuple[Token, ...] = statement.tokens
+    elif statement.kind is StatementKind.EXPRESSION:
+        start = next((n for n, t in enumerate(statement.tokens) if t.text in ("=", "|=")), None)
+        value = statement.tokens[start + 1 :] if start is not None else ()
+    else:
+        return None
+    if any(t.text in ("&", "~", "?", "==", "(") for t in value):
+        return None
+    return next((t for t in value if t.text == "VM_FAULT_RETRY"), None)
+
+
+def _judge(code: Code, function: Function, statement: Statement, token: Token) -> Iterator[Report]:
+    if error := next((t for t in statement.tokens if t.text in ERRORS), None):
+        yield Report([token], f"VM_FAULT_RETRY together with {error.text}: a handler returns one of them, never both")
+        return
+    before = _before(code, function, statement)
+    if before is None:
+        return
+    for earlier in before:
+        if any(t.text in HANDLER_DROPS or ("unlock" in t.text and "mmap" in t.text) for t in earlier.tokens) or _given_vmf(earlier):
+            return
+    around = [s for s in function.walk() if s.kind is StatementKind.IF and statement in s.walk()]
+    if any(mentions(s, "FAULT_FLAG_VMA_LOCK") for s in around):
+        return  # under the VMA lock alone: vma_end_read() and RETRY is how to ask for the mmap_lock
+    dropped = next((s for s in before if mentions(s, "vma_end_read")), None)
+    if dropped:
+        condition = next((s for s in before if s.kind is StatementKind.IF and dropped in s.walk() and mentions(s, "FAULT_FLAG_VMA_LOCK")), None)
+        if condition is None:
+            return
+        yield Report(
+            [token],
+            "VM_FAULT_RETRY is returned with mmap_lock still held: only the VMA lock is dropped, use release_fault_lock()",
+            ((dropped.tokens, "the VMA lock, if that is what is held"),),
+        )
+    elif function.opened:
+        yield Report([token], f"{function.name}() returns VM_FAULT_RETRY without having dropped the lock: the caller takes it for released")
+
+
+def _before(code: Code, function: Function, target: Statement) -> list[Statement] | None:
+    """Statements that can come before `target`, as they stand; None where the flow into it is not all seen."""
+    if not function.opened and not any(mentions(s, "vma_end_read") for s in function.walk()):
+        return None
+    flow = code.flow(function)
+    found = []
+    for s in function.walk():
+        if s is not target and any(reached is target for reached in flow.after(s, lambda reached: reached is target)):
+            found.append(s)
+    return found
+
+
+def _given_vmf(statement: Statement) -> bool:
+    """A call gets the vm_fault itself: it may be what dropped the lock."""
+    tokens = statement.tokens
+    for n, token in enumerate(tokens):
+        if token.text in ("vmf", "fault", "fe") and n and tokens[n - 1].text in ("(", ",") and n + 1 < len(tokens) and tokens[n + 1].text in (")", ","):
+            return True
+    return next(calls(tokens, "userfaultfd_missing", "do_fault"), None) is not None

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The `locked` argument of get_user_pages_remote() and its kin is not treated as they demand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reviewbot.c.code import Call, Code, assigned, calls
+from reviewbot.c.skeleton import Function, Statement, StatementKind
+from reviewbot.kernel import LOCKED_CALLS, lock_operand, locks, mentions, unlocks, variable_tokens
+from reviewbot.model import Severity
+from reviewbot.rule import Report, code_rule
+
+
+@code_rule(Severity.ERROR, id="DR05", words=LOCKED_CALLS)
+def check(code: Code) -> Iterator[Report]:
+    """An int that is 1 at the call, tested before the unlock, and set to 1 again before the next call."""
+    for function in code.functions:
+        for statement in function.walk():
+            for call in calls(statement.tokens, *LOCKED_CALLS):
+                name = _locked(call)
+                if name:
+                    yield from _before(function, call, name)
+                    yield from _after(code, function, statement, call, name)
+
+
+def _locked(call: Call) -> str | None:
+    """The local variable that is handed over by address; None for NULL and for what the caller was given."""
+    argument = next((a for a in reversed(call.arguments) if len(a) == 2 and a[0].text == "&" and "lock" in a[1].text), None)
+    return argument[1].text if argument else None
+
+
+def _before(function: Function, call: Call, name: str) -> Iterator[Report]:
+    values = variable_tokens(function, name)
+    for statement in function.walk():
+        texts = [t.text for t in statement.tokens]
+        if name not in texts or statement.kind is not StatementKind.EXPRESSION:
+            continue
+        declared = texts[0] in ("int", "bool") and texts[1:2] != ["*"]
+        if declared and not values and function.whole:
+            yield Report(call.tokens, f"'{name}' has no value when {call.name}() reads it: it must be 1 (WARN, -EINVAL)", ((statement.tokens, "declared here"),))
+        elif declared and texts[texts.index(name) + 1 : texts.index(name) + 3] in (["=", "0"], ["=", "false"]) and {v.text for v in values} <= {"0", "false"}:
+            yield Report(call.tokens, f"'{name}' is 0 when {call.name}() reads it: it must be 1 (WARN, -EINVAL)", ((statement.tokens, "declared here"),))
+        else:
+            continue
+        return
+
+
+def _after(code: Code, function: Function, statement: Statement, call: Call, name: str) -> Iterator[Report]:
+    flow = code.flow(function)
+
+    def settled(s: Statement) -> bool:
+        return name in assigned(s) or (mentions(s, name) and s is not statement)
+
+    mm = call.text(0)
+    for reached in flow.after(statement, settled):
+        if settled(reached):
+            continue
+        for release in unlocks(reached):
+            if lock_operand(release) == mm or mm in ("vma", "start", "addr"):
+                yield Report(
+                    call.tokens,
+                    f"{call.name}() may have dropped the lock: {release.name}() without a test of '{name}'",
+                    ((release.tokens, "released again here"),),
+                )
+                return
+    retaken = [s for s in flow.after(statement, lambda s: name in assigned(s) and s is not statement) if next(locks(s), None)]
+    for lock in retaken:
+        again = flow.after(lock, lambda s: name in assigned(s) or s is statement)
+        if any(s is statement for s in again) and not _set_at_loop(function, statement, name):
+            yield Report(
+                call.tokens,
+                f"'{name}' is still 0 when {call.name}() is called again: set it to 1 after retaking the lock",
+                ((lock.tokens, "retaken here"),),
+            )
+            return
+
+
+def _set_at_loop(function: Function, statement: Statement, name: str) -> bool:
+    """The variable is declared with its value inside the loop that holds the call."""
+    return any(
+        s.kind in (StatementKind.LOOP, StatementKind.DO) and statement in s.walk() and any(name in assigned(x) for x in s.body)
+        for s in function.walk()
+    )

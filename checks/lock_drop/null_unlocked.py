@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""fixup_user_fault() may retry, and is given no (or no initialised) place to say that it dropped the lock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reviewbot.c.code import Code
+from reviewbot.c.skeleton import Function
+from reviewbot.kernel import RETRY_FLAGS, flag_tokens, has_word, variable_tokens
+from reviewbot.model import Confidence, Severity
+from reviewbot.rule import Report, code_rule
+
+
+@code_rule(Severity.ERROR, id="DR04", words=("fixup_user_fault",), confidence=Confidence.HIGH)
+def check(code: Code) -> Iterator[Report]:
+    """The last argument, against the flags as far as they are seen; plain FAULT_FLAG_WRITE with NULL is right."""
+    for call in code.calls("fixup_user_fault"):
+        if len(call.arguments) < 4:
+            continue
+        function = code.function_of(call.tokens[0])
+        last = call.text(-1)
+        flags = flag_tokens(function, call.arguments[-2])
+        if last in ("NULL", "0") and has_word(flags, *RETRY_FLAGS):
+            flag = next(t for t in flags if t.text in RETRY_FLAGS)
+            yield Report(
+                call.tokens,
+                f"fixup_user_fault() writes *unlocked when it retries, and {flag.text} lets it retry: NULL is dereferenced",
+                () if flag in call.tokens else (([flag], "may retry by this flag"),),
+            )
+        elif function and last.startswith("&") and _uninitialised(function, last[1:]):
+            yield Report(call.tokens, f"fixup_user_fault() only ever sets '{last[1:]}' to true: it must be false before")
+
+
+def _uninitialised(function: Function, name: str) -> bool:
+    """`bool x;` is seen, and nothing that gives it a value."""
+    declared = False
+    for statement in function.walk():
+        texts = [t.text for t in statement.tokens]
+        if texts[:1] == ["bool"] and name in texts and "=" not in texts:
+            declared = True
+    return declared and not variable_tokens(function, name)

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""handle_mm_fault() may drop the lock, and its result is not tested for VM_FAULT_RETRY."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reviewbot.c.code import Code, calls
+from reviewbot.c.skeleton import Statement, StatementKind
+from reviewbot.kernel import RETRY_FLAGS, VMA_UNLOCKS, flag_tokens, has_word, mentions, unlocks
+from reviewbot.model import Severity
+from reviewbot.rule import Report, code_rule
+
+TOLD = ("VM_FAULT_RETRY", "VM_FAULT_COMPLETED")
+# with only KILLABLE the lock goes on a fatal signal alone: mm/gup.c and mm/ksm.c live with that
+ALLOWING = RETRY_FLAGS - {"FAULT_FLAG_KILLABLE"}
+
+
+@code_rule(Severity.ERROR, id="DR01", since="v5.7", words=("handle_mm_fault",))
+def check(code: Code) -> Iterator[Report]:
+    """Calls whose flags are seen to allow a retry; without ALLOW_RETRY the lock stays, and so does this rule."""
+    for function in code.functions:
+        for statement in function.walk():
+            for call in calls(statement.tokens, "handle_mm_fault"):
+                flags = flag_tokens(function, call.arguments[2]) if len(call.arguments) > 2 else []
+                if not has_word(flags, *ALLOWING) or has_word(flags, "FAULT_FLAG_RETRY_NOWAIT"):
+                    continue
+                if mentions(statement, *TOLD):
+                    continue
+                flow = code.flow(function)
+
+                def stop(s: Statement) -> bool:
+                    return mentions(s, *TOLD) or next(unlocks(s), None) is not None or mentions(s, *VMA_UNLOCKS)
+
+                for reached in flow.after(statement, stop):
+                    released = next(unlocks(reached), None) or next(calls(reached.tokens, *VMA_UNLOCKS), None)
+                    if released and not mentions(reached, *TOLD):
+                        yield Report(
+                            call.tokens,
+                            f"handle_mm_fault() may drop the lock here, but {released.name}() is reached without a test for VM_FAULT_RETRY",
+                            ((released.tokens, "released again here"),),
+                        )
+                        break
+                else:
+                    if function.whole and not any(mentions(s, *TOLD) for s in function.walk()) and _result_dropped(statement):
+                        yield Report(call.tokens, "handle_mm_fault() may drop the lock here, and nobody looks at its result")
+
+
+def _result_dropped(statement: Statement) -> bool:
+    return statement.kind is StatementKind.EXPRESSION and statement.tokens[0].text == "handle_mm_fault"

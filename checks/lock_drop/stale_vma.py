@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A VMA is used after a call that may have dropped the lock which kept it alive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reviewbot.c.code import Call, Code, assigned, calls
+from reviewbot.c.skeleton import Function, Statement, StatementKind
+from reviewbot.c.tokens import Token
+from reviewbot.kernel import (
+    LOCKED_CALLS,
+    RETRY_FLAGS,
+    conditions,
+    contradicts,
+    flag_tokens,
+    has_word,
+    locks,
+    mentions,
+    pointer_uses,
+    vma_names,
+)
+from reviewbot.model import Severity
+from reviewbot.rule import Report, code_rule
+
+
+@code_rule(
+    Severity.ERROR,
+    id="DR06",
+    words=("fixup_user_fault", "handle_mm_fault", "userfaultfd_remove", "mm_walk", "walk->", *LOCKED_CALLS),
+)
+def check(code: Code) -> Iterator[Report]:
+    """From each such call to a use of the VMA on a way on which nobody asked whether the lock is still held."""
+    for function in code.functions:
+        names = vma_names(function)
+        around = conditions(function)
+        for statement in function.walk():
+            for call in calls(statement.tokens, "fixup_user_fault", "handle_mm_fault", "userfaultfd_remove", *LOCKED_CALLS):
+                told = _told_by(function, call)
+                if told is None or mentions(statement, "VM_FAULT_RETRY", "VM_FAULT_COMPLETED") or _tested_at_once(statement, call):
+                    continue
+                yield from _uses(code, function, statement, call, told, names, contradicts(around[statement]))
+            yield from _dropped_in_walk(function, statement)
+
+
+def _told_by(function: Function, call: Call) -> frozenset[str] | None:
+    """Words by which the code learns that the lock was dropped; None where this call cannot drop it."""
+    if call.name == "handle_mm_fault":
+        flags = flag_tokens(function, call.arguments[2]) if len(call.arguments) > 2 else []
+        allowing = has_word(flags, *(RETRY_FLAGS - {"FAULT_FLAG_KILLABLE"}))
+        return frozenset(("VM_FAULT_RETRY", "VM_FAULT_COMPLETED")) if allowing else None
+    if call.name == "userfaultfd_remove":
+        return frozenset()
+    last = call.arguments[-1] if call.arguments else ()
+    if len(last) == 2 and last[0].text == "&":
+        return frozenset((last[1].text,))
+    return None
+
+
+def _tested_at_once(statement: Statement, call: Call) -> bool:
+    """`if (userfaultfd_remove(..))`: the outcome is asked for on the spot, both branches know."""
+    return call.name == "userfaultfd_remove" and statement.kind is StatementKind.IF
+
+
+def _uses(
+    code: Code, function: Function, statement: Statement, call: Call, told: frozenset[str], names: frozenset[str], cut: object
+) -> Iterator[Report]:
+    flow = code.flow(function)
+    for name in sorted(names):
+
+        def stop(s: Statement, name: str = name) -> bool:
+            return s is statement or name in assigned(s) or mentions(s, *told) or _looped(s, name) or any(pointer_uses(s.tokens, name))
+
+        for reached in flow.after(statement, stop, cut):  # type: ignore[arg-type]
+            if reached is statement or mentions(reached, *told) or _looped(reached, name):
+                continue
+            use = next(pointer_uses(reached.tokens, name), None)
+            if use and not (name in assigned(reached) and use[0] is not reached.tokens[0]):
+                yield Report(
+                    use,
+                    f"'{name}' is used after {call.name}(), which may have dropped the lock that kept it alive",
+                    ((call.tokens, "may drop the lock"),),
+                )
+
+
+def _looped(statement: Statement, name: str) -> bool:
+    """for_each_vma(vmi, vma): every turn looks the VMA up anew."""
+    return statement.kind is StatementKind.LOOP and "for_each" in statement.head and mentions(statement, name)
+
+
+def _dropped_in_walk(function: Function, statement: Statement) -> Iterator[Report]:
+    """`*walk->locked = 0`: told from inside a page walk, whose caller goes on with the VMA."""
+    tokens = statement.tokens
+    for n, token in enumerate(tokens[:-3]):
+        if token.text != "*" or (n and tokens[n - 1].text not in (";", "{", "}")):
+            continue
+        end = next((m for m in range(n, len(tokens)) if tokens[m].text == "="), None)
+        if end is None or end + 1 >= len(tokens) or tokens[end + 1].text not in ("0", "false"):
+            continue
+        target: tuple[Token, ...] = tokens[n + 1 : end]
+        if len(target) >= 3 and target[-1].text in ("locked", "mmap_locked", "unlocked") and "walk" in target[0].text:
+            if next(locks(statement), None) is None:
+                yield Report(
+                    tokens[n : end + 2],
+                    "mmap_lock is dropped inside a page walk: walk_page_range() and its callbacks go on to use the VMA",
+                )

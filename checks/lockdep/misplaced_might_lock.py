@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""might_lock() on mmap_lock stands where it says less than it should, or too late."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reviewbot.c.code import Call, Code, calls
+from reviewbot.c.flow import facts
+from reviewbot.c.skeleton import Function, Statement, StatementKind
+from reviewbot.kernel import has_word, locks, mentions, mm_of_lock
+from reviewbot.model import Severity
+from reviewbot.rule import Report, Scope, code_rule
+
+MIGHT = ("might_lock", "might_lock_read", "might_lock_nested")
+HELD = ("mmap_assert_locked", "mmap_assert_write_locked", "lockdep_assert_held", "lockdep_assert_held_read", "lockdep_assert_held_write")
+# a return behind one of these is for callers that are wrong anyway: mm/gup.c:3445, before its might_lock_read()
+CHECKS = ("WARN_ON", "WARN_ON_ONCE", "VM_WARN_ON", "VM_WARN_ON_ONCE", "BUG_ON", "VM_BUG_ON")
+
+
+@code_rule(
+    Severity.WARNING,
+    id="LD03",
+    since="v5.8",
+    words=("might_lock",),
+    scope=Scope(include=("mm/", "include/")),
+)
+def check(code: Code) -> Iterator[Report]:
+    """Outside mm/ it is lockdep/might-lock-outside-mm's: there it has no place at all."""
+    for function in code.functions:
+        for statement in function.walk():
+            for call in calls(statement.tokens, *MIGHT):
+                if call.arguments and mm_of_lock(call.arguments[0]) is not None:
+                    yield from _judge(function, statement, call)
+
+
+def _judge(function: Function, might: Statement, call: Call) -> Iterator[Report]:
+    before: list[Statement] = []
+    for statement in function.walk():
+        if statement is might:
+            break
+        before.append(statement)
+    after = [s for s in function.walk() if s not in before and s is not might]
+    for statement in before:
+        if taken := next(locks(statement), None):
+            message = f"{call.name}() comes after {taken.name}() has taken the lock: it can tell nothing any more"
+            yield Report(call.tokens, message, ((taken.tokens, "lock taken here"),))
+            return
+    for statement in (*before, *after):
+        held = next((c for c in calls(statement.tokens, *HELD) if c.name.startswith("mmap_") or mm_of_lock(c.arguments[0] if c.arguments else ())), None)
+        if held:
+            message = f"{call.name}() beside {held.name}(): the lock cannot be held and still to be taken"
+            yield Report(call.tokens, message, ((held.tokens, "held, it says here"),))
+            return
+    for statement in before:
+        if statement.kind is not StatementKind.IF or might in tuple(statement.walk()):
+            continue
+        leaves = [s for s in statement.walk() if s.kind in (StatementKind.RETURN, StatementKind.GOTO)]
+        if function.opened and leaves and statement.tokens and not mentions(statement, *CHECKS):
+            message = f"{call.name}() comes after an early exit: the callers that take it are never checked"
+            yield Report(call.tokens, message, ((statement.tokens, "left early here"),))
+            return
+    for statement in before:
+        if statement.kind is StatementKind.IF and statement.tokens and might in tuple(statement.walk()):
+            operands = {word for operand, _ in facts(statement.tokens, True) for word in (operand,)}
+            words = [t.text for t in statement.tokens if t.text.isupper() or t.text.islower()]
+            decides = any(s is not statement and has_word(s.tokens, *words) and s.kind is StatementKind.IF for s in function.walk())
+            if function.whole and not decides and operands:
+                message = f"{call.name}() under a condition says 'maybe might lock': allowed only where the same condition decides whether the lock is taken"
+                yield Report(call.tokens, message, ((statement.tokens, "this condition"),))
+                return
+    if call.name != "might_lock_read" and function.whole:
+        taken = [c for s in after for c in locks(s)]
+        if taken and all("read" in c.name for c in taken):
+            yield Report(call.tokens, f"{call.name}() announces a write lock, {taken[0].name}() takes it for reading: use might_lock_read()", ((taken[0].tokens, "taken here"),))

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""An rwsem function is called on an mm's mmap_lock instead of the mmap locking API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reviewbot.c.code import Code
+from reviewbot.kernel import RAW_LOCKS, RAW_UNLOCKS, REPLACEMENTS, mm_of_lock
+from reviewbot.model import Confidence, Severity
+from reviewbot.rule import Report, Scope, code_rule
+
+CALLS = (*RAW_LOCKS, *RAW_UNLOCKS, "downgrade_write", "init_rwsem", "rwsem_is_contended", "down_write_killable_nested", "down_read_killable_nested", "down_read_non_owner")
+# the implementation of the API, and code that must reach the lock itself (RULES: 12 uses in 6.12, all of these)
+ALLOWED = Scope(
+    exclude=(
+        *Scope().exclude,
+        "include/linux/mmap_lock.h",
+        "mm/mmap_lock.c",
+        "kernel/bpf/mmap_unlock_work.h",
+        "lib/test_lockup.c",
+        "arch/x86/kernel/tboot.c",
+        "drivers/firmware/efi/efi.c",
+        "mm/init-mm.c",
+    )
+)
+
+
+@code_rule(
+    Severity.ERROR,
+    id="ML02",
+    since="v5.8",
+    words=("mmap_lock", "mmap_sem"),
+    scope=ALLOWED,
+   
+    confidence=Confidence.HIGH,
+    yields_to=("mmap-lock/direct-mmap-sem",),
+)
+def check(code: Code) -> Iterator[Report]:
+    """Calls with the address of an mm's lock as their one address argument (mm_take_all_locks has it second)."""
+    for call in code.calls(*CALLS):
+        mm = mm_of_lock(call.arguments[0]) if call.arguments else None
+        if mm is None or not code.changed(*call.tokens):
+            continue
+        new = REPLACEMENTS.get(call.name)
+        wanted = f"use {new}({mm})" if new else "use the mmap locking API"
+        why = ", a direct up_write() does not end the per-VMA write locks" if call.name == "up_write" else ""
+        yield Report(call.tokens, f"{call.name}() on mmap_lock goes around the mmap locking API: {wanted}{why}")

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A VMA is used after the lock that kept it alive was released."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reviewbot.c.code import Call, Code, assigned, calls
+from reviewbot.c.skeleton import Function, Statement, StatementKind
+from reviewbot.kernel import (
+    VMA_UNLOCKS,
+    conditions,
+    contradicts,
+    lock_operand,
+    locks,
+    mentions,
+    pointer_uses,
+    unlocks,
+    vma_names,
+)
+from reviewbot.model import Confidence, Severity
+from reviewbot.rule import Report, Scope, code_rule
+
+# what takes the VMA's own lock: with it held, mmap_read_unlock() lets nothing go
+OWN_LOCK = ("vma_start_read", "vma_start_read_locked", "vma_start_read_locked_nested", "lock_vma", "uffd_lock_vma", "lock_vma_under_rcu", "lock_next_vma")
+
+
+@code_rule(
+    Severity.ERROR,
+    id="VM02",
+    words=("mmap_read_unlock", "mmap_write_unlock", "vma_end_read", "release_fault_lock", "up_read", "up_write", "force_sig"),
+    scope=Scope(exclude=(*Scope().exclude, "mm/vma.c", "mm/mmap.c", "mm/nommu.c")),
+    confidence=Confidence.HIGH,
+)
+def check(code: Code) -> Iterator[Report]:
+    """From each release to the first use on every way that does not look the VMA up again."""
+    for function in code.functions:
+        names = vma_names(function)
+        around = conditions(function)
+        objects = {lock_operand(call) for s in function.walk() for call in (*locks(s), *unlocks(s))}
+        own = any(mentions(s, *OWN_LOCK) for s in function.walk())
+        for statement in function.walk():
+            if statement.kind is not StatementKind.EXPRESSION:
+                continue
+            for call in (*unlocks(statement), *calls(statement.tokens, *VMA_UNLOCKS)):
+                by_mmap = call.name not in VMA_UNLOCKS
+                if by_mmap and own:
+                    continue
+                for name in sorted(names):
+                    about = {name, f"{name}->vm_mm"} & {lock_operand(call) if by_mmap else call.text(0)}
+                    if (len(objects) > 1 and by_mmap and not about) or (call.name == "vma_end_read" and not about):
+                        continue
+                    yield from _uses(code, function, statement, call, name, contradicts(around[statement]))
+        if not code.whole and not objects:
+            yield from _while_signalling(function, names)
+
+
+def _uses(code: Code, function: Function, start: Statement, call: Call, name: str, cut: object) -> Iterator[Report]:
+    def stop(s: Statement) -> bool:
+        return _renewed(s, name) or any(pointer_uses(s.tokens, name))
+
+    for reached in code.flow(function).after(start, stop, cut):  # type: ignore[arg-type]
+        use = next(pointer_uses(reached.tokens, name), None)
+        if use is None or (_renewed(reached, name) and not _reads_first(reached, name)) or reached is start:
+            continue
+        yield Report(
+            use,
+            f"'{name}' is used after {call.name}() released the lock that kept it alive",
+            ((call.tokens, "released here"),),
+        )
+
+
+def _renewed(statement: Statement, name: str) -> bool:
+    """The name stands for something else from here on."""
+    if statement.kind is StatementKind.LOOP and "for_each" in statement.head and mentions(statement, name):
+        return True
+    return name in assigned(statement)
+
+
+def _reads_first(statement: Statement, name: str) -> bool:
+    """`vma = vma->vm_next`: the old value is followed before the new one is there."""
+    tokens = statement.tokens
+    return len(tokens) > 2 and tokens[0].text == name and tokens[1].text == "=" and tokens[2].text == name
+
+
+def _while_signalling(function: Function, names: frozenset[str]) -> Iterator[Report]:
+    """An arch fault handler sends its signal with the lock dropped (arch/*/mm/fault.c): the VMA is gone by then.
+
+    Only for a hunk that shows neither the lock nor its release; where they are seen, the flow decides.
+    """
+    for block in _blocks(function):
+        signal = next((s for s in block if any("force_sig_fault" in t.text for t in s.tokens)), None)
+        if signal is None or any("bad_area" in (function.name or "") for _ in (0,)):
+            continue
+        for s in block[: block.index(signal)]:
+            for name in sorted(names):
+                use = next(pointer_uses(s.tokens, name), None)
+                if use:
+                    yield Report(
+                        use,
+                        f"'{name}' is used where the fault handler sends its signal, after the lock that kept it alive is released",
+                        ((signal.tokens[:1], "signal sent here"),),
+                    )
+                    return
+
+
+def _blocks(function: Function) -> Iterator[list[Statement]]:
+    yield list(function.statements)
+    for s in function.walk():
+        if s.body:
+            yield list(s.body)
+        if s.orelse:
+            yield list(s.orelse)

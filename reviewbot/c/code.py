@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A file as a rule sees it: lines, tokens, comments, functions, and how much of it is known.
+
+Belongs here: what ties tokens to the lines of a patch, and the questions many rules ask. Does not
+belong here: what one rule alone wants to know. Pure.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from reviewbot.c.flow import Flow
+from reviewbot.c.pattern import split_arguments
+from reviewbot.c.skeleton import Function, Statement, parse
+from reviewbot.c.tokens import Comment, Kind, Token, tokenize
+from reviewbot.model import FileDiff, Line, LineKind, Span, SpanKind
+
+Place = Token | Comment
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call: its name and arguments. `tokens` reaches from the name to the )."""
+
+    name: str
+    arguments: tuple[tuple[Token, ...], ...]
+    tokens: tuple[Token, ...]
+
+    def text(self, n: int) -> str:
+        """Argument n without white space; '' where there is no such argument. Negative n counts from the end."""
+        if not -len(self.arguments) <= n < len(self.arguments):
+            return ""
+        return "".join(token.text for token in self.arguments[n])
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """A stretch of lines without a gap. `section` is git's hunk heading."""
+
+    lines: tuple[Line, ...]
+    section: str = ""
+
+
+class Code:
+    """One side of one file: the post-image (context and added lines), or the pre-image.
+
+    `whole` says that the file is known from its first line to its last: only then absence means something.
+    `version` is the kernel whose facts hold, None where unknown.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        fragments: Sequence[Fragment],
+        *,
+        whole: bool = False,
+        side: LineKind = LineKind.ADDED,
+        version: tuple[int, int] | None = None,
+        diff: FileDiff | None = None,
+        patch: Sequence[Code] = (),
+    ) -> None:
+        self.path = path
+        self.fragments = tuple(fragments)
+        self.whole = whole
+        self.side = side
+        self.version = version
+        self.diff = diff
+        self.patch = patch  # the same side of every file of the patch, this one among them
+        self.lines = tuple(line for fragment in self.fragments for line in fragment.lines)
+        self._flows: dict[Function, Flow] = {}
+
+    @cached_property
+    def _read(self) -> list[tuple[list[Token], list[Comment]]]:
+        read, offset = [], 0
+        for fragment in self.fragments:
+            read.append(tokenize([line.text for line in fragment.lines], offset))
+            offset += len(fragment.lines)
+        return read
+
+    @cached_property
+    def tokens(self) -> tuple[Token, ...]:
+        """All tokens, preprocessor directives included."""
+        return tuple(token for tokens, _ in self._read for token in tokens)
+
+    @cached_property
+    def comments(self) -> tuple[Comment, ...]:
+        """All comments, line by line."""
+        return tuple(comment for _, comments in self._read for comment in comments)
+
+    @cached_property
+    def functions(self) -> tuple[Function, ...]:
+        """All functions or what is seen of them, macros included, in order."""
+        return tuple(
+            function
+            for fragment, (tokens, _) in zip(self.fragments, self._read)
+            for function in parse(tokens, fragment.section)
+        )
+
+    def flow(self, function: Function) -> Flow:
+        """The control flow of one of `functions`; made once."""
+        if function not in self._flows:
+            self._flows[function] = Flow(function)
+        return self._flows[function]
+
+    # -- tokens and lines -------------------------------------------------------------------------
+
+    def changed(self, *places: Place) -> bool:
+        """One of the tokens stands on a line of this patch (added, or removed in a pre-image)."""
+        return any(place.line >= 0 and self.lines[place.line].kind is self.side for place in places)
+
+    def span(self, places: Sequence[Place]) -> Span:
+        """From the first token to the end of the last."""
+        first, last = places[0], places[-1]
+        line, end = self.lines[first.line], self.lines[last.line]
+        removed = line.kind is LineKind.REMOVED
+        number = (line.old if removed else line.new) or 0
+        end_number = (end.old if end.kind is LineKind.REMOVED else end.new) or number
+        return Span(
+            SpanKind.REMOVED if removed else SpanKind.SOURCE,
+            self.path,
+            number,
+            first.column + 1,
+            end_number,
+            last.column + len(last.text) + 1,
+            line.text,
+            line.message_line,
+        )
+
+    def function_of(self, place: Place) -> Function | None:
+        """The function that a token stands in; None outside of any."""
+        at = bisect_right(self._ranges, (place.line, 1 << 60)) - 1
+        best = None
+        for start, end, function in self._bounds[: at + 1][-3:]:
+            if start <= place.line <= end and (best is None or not function.macro):
+                best = function
+        return best
+
+    @cached_property
+    def _bounds(self) -> list[tuple[int, int, Function]]:
+        found = []
+        for function in self.functions:
+            first = [t.line for t in function.header if t.line >= 0] or [s.span[0] for s in function.statements]
+            last = max([s.span[1] for s in function.statements] or first or [0])
+            if first:
+                found.append((min(first), last + 1 if function.closed and not function.macro else last, function))
+        return sorted(found, key=lambda bound: bound[0])
+
+    @cached_property
+    def _ranges(self) -> list[tuple[int, int]]:
+        return [(start, end) for start, end, _ in self._bounds]
+
+    # -- questions --------------------------------------------------------------------------------
+
+    def calls(self, *names: str) -> Iterator[Call]:
+        """Calls of the named functions anywhere in the file, macros included; cut-off calls are left out."""
+        yield from calls(self.tokens, *names)
+
+    def words(self, text: str) -> Iterator[int]:
+        """Indices in `tokens` of a word."""
+        return (n for n, token in enumerate(self.tokens) if token.kind is Kind.WORD and token.text == text)
+
+
+def calls(tokens: Sequence[Token], *names: str) -> Iterator[Call]:
+    """Calls of the named functions among tokens; definitions and declarations are told apart by the word before."""
+    wanted = frozenset(names)
+    for n, token in enumerate(tokens):
+        if token.text in wanted and token.kind is Kind.WORD and n + 1 < len(tokens) and tokens[n + 1].text == "(":
+            before = tokens[n - 1] if n else None
+            if before and (before.text in ("->", ".") or (before.kind is Kind.WORD and before.text not in _BEFORE_CALL)):
+                continue
+            arguments = split_arguments(tokens, n + 1)
+            if arguments is not None:
+                length = _length(tokens, n + 1)
+                yield Call(token.text, arguments, tuple(tokens[n : n + 1 + length]))
+
+
+_BEFORE_CALL = frozenset(("return", "else", "do", "case", "goto"))
+
+
+def _length(tokens: Sequence[Token], at: int) -> int:
+    depth = 0
+    for n in range(at, len(tokens)):
+        depth += tokens[n].text in ("(", "[", "{")
+        depth -= tokens[n].text in (")", "]", "}")
+        if depth == 0:
+            return n - at + 1
+    return len(tokens) - at
+
+
+def images(diffs: Sequence[FileDiff], side: LineKind, version: tuple[int, int] | None = None) -> list[Code]:
+    """One side of each file of a patch: ADDED for what it becomes, REMOVED for what it was. Nothing is read yet."""
+    found: list[Code] = []
+    found.extend(_image(diff, side, version, found) for diff in diffs)
+    return found
+
+
+def _image(diff: FileDiff, side: LineKind, version: tuple[int, int] | None, patch: Sequence[Code]) -> Code:
+    keep = (LineKind.CONTEXT, side)
+    fragments = [
+        Fragment(tuple(line for line in hunk.lines if line.kind in keep), hunk.section) for hunk in diff.hunks
+    ]
+    path = diff.path if side is LineKind.ADDED else diff.old_path or diff.path
+    return Code(path, fragments, whole=diff.old_path is None, side=side, version=version, diff=diff, patch=patch)
+
+
+def assigned(statement: Statement) -> Iterator[str]:
+    """Names that a statement gives a new value: `x = ..`, `x++`, `for (x = ..)`, `f(&x)`; x->y is not x."""
+    tokens = statement.tokens
+    for n, token in enumerate(tokens):
+        if token.kind is not Kind.WORD or (n and tokens[n - 1].text in ("->", ".")):
+            continue
+        after = tokens[n + 1].text if n + 1 < len(tokens) else ""
+        if after == "=" or (n and tokens[n - 1].text == "&" and (n < 2 or tokens[n - 2].text in ("(", ",", "="))):
+            yield token.text

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which statement can follow which within a function, and what a taken branch tells.
+
+Belongs here: control flow over the statement skeleton. Every walk visits a statement at most once, so
+its cost is linear in the function. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from reviewbot.c.pattern import closing
+from reviewbot.c.skeleton import Function, Statement, StatementKind
+from reviewbot.c.tokens import Token
+
+_WRAPPERS = frozenset(("likely", "unlikely", "WARN_ON", "WARN_ON_ONCE", "VM_WARN_ON", "VM_WARN_ON_ONCE", "IS_ERR_OR_NULL"))
+_FALSE = frozenset(("NULL", "0", "false"))
+_TRUE = frozenset(("true",))
+
+
+class Edge(NamedTuple):
+    """A step of the flow: `truth` is the outcome of the condition at its beginning, None where there is none."""
+
+    to: Statement | None  # None: out of the function, or out of what is seen
+    truth: bool | None
+
+
+class Flow:
+    """The control flow of one function (or the part of it that is seen)."""
+
+    def __init__(self, function: Function) -> None:
+        self.function = function
+        self._next: dict[Statement, list[Edge]] = {}
+        self._labels = {
+            s.tokens[0].text: s for s in function.walk() if s.kind is StatementKind.LABEL and s.tokens
+        }
+        self.entry = self._sequence(function.statements, None, None, None)
+
+    def edges(self, statement: Statement) -> Sequence[Edge]:
+        """Where the flow can go from a statement."""
+        return self._next.get(statement, ())
+
+    def after(
+        self,
+        start: Statement,
+        stop: Callable[[Statement], bool],
+        cut: Callable[[Statement, Edge], bool] | None = None,
+        first: Callable[[Edge], bool] | None = None,
+    ) -> Iterator[Statement]:
+        """Statements that the flow can reach from `start`, each once; nothing behind one where `stop` is true.
+
+        The stopping statement itself is yielded. `cut` says of an edge that it is not to be followed; `first`
+        chooses among the edges out of `start`.
+        """
+        seen: set[Statement] = set()
+        todo = [e.to for e in self.edges(start) if (first is None or first(e)) and not (cut and cut(start, e))]
+        while todo:
+            now = todo.pop()
+            if now is None or now in seen:
+                continue
+            seen.add(now)
+            yield now
+            if stop(now):
+                continue
+            todo.extend(e.to for e in reversed(self.edges(now)) if not (cut and cut(now, e)))
+
+    # -- building, from the end backwards ---------------------------------------------------------
+
+    def _sequence(
+        self, statements: Sequence[Statement], then: Statement | None, brk: Statement | None, cont: Statement | None
+    ) -> Statement | None:
+        for statement in reversed(statements):
+            then = self._link(statement, then, brk, cont)
+        return then
+
+    def _link(
+        self, s: Statement, then: Statement | None, brk: Statement | None, cont: Statement | None
+    ) -> Statement | None:
+        """Enter the edges of `s`, which is followed by `then`; returns where the flow enters it."""
+        kind = s.kind
+        if kind is StatementKind.RETURN:
+            self._next[s] = []
+        elif kind is StatementKind.GOTO:
+            label = self._labels.get(s.tokens[0].text) if s.tokens else None
+            self._next[s] = [Edge(label, None)]
+        elif kind is StatementKind.BREAK:
+            self._next[s] = [Edge(brk, None)]
+        elif kind is StatementKind.CONTINUE:
+            self._next[s] = [Edge(cont, None)]
+        elif kind is StatementKind.IF:
+            taken = self._sequence(s.body, then, brk, cont)
+            other = self._sequence(s.orelse, then, brk, cont)
+            self._next[s] = [Edge(taken, True), Edge(other, False)]
+        elif kind is StatementKind.LOOP:
+            body = self._sequence(s.body, s, then, s)
+            self._next[s] = [Edge(body, True)]
+            if not endless(s):
+                self._next[s].append(Edge(then, False))
+        elif kind is StatementKind.DO:
+            body = self._sequence(s.body, s, then, s)
+            self._next[s] = [] if endless(s) else [Edge(then, False)]
+            if [t.text for t in s.tokens] not in (["0"], ["false"]):
+                self._next[s].insert(0, Edge(body, True))
+            return body
+        elif kind is StatementKind.SWITCH:
+            self._sequence(s.body, then, then, cont)
+            cases = [c for c in _own_cases(s.body)]
+            self._next[s] = [Edge(c, None) for c in cases]
+            if not any(not c.tokens for c in cases):
+                self._next[s].append(Edge(then, None))
+        elif kind is StatementKind.BLOCK:
+            return self._sequence(s.body, then, brk, cont)
+        elif kind is StatementKind.ONCE:
+            self._next[s] = [Edge(self._sequence(s.body, then, then, then), None)]
+        else:
+            self._next[s] = [Edge(then, None)]
+        return s
+
+
+def _own_cases(statements: Sequence[Statement]) -> Iterator[Statement]:
+    for s in statements:
+        if s.kind is StatementKind.CASE:
+            yield s
+        elif s.kind is not StatementKind.SWITCH:
+            yield from _own_cases(s.body)
+            yield from _own_cases(s.orelse)
+
+
+def endless(s: Statement) -> bool:
+    """while (1), while (true), for (;;), do .. while (1): left only by break, goto or return."""
+    texts = [t.text for t in s.tokens]
+    if s.head == "for":
+        return texts == [";", ";"]
+    return s.head in ("while", "do") and texts in (["1"], ["true"])
+
+
+def facts(condition: Sequence[Token], truth: bool) -> list[tuple[str, bool]]:
+    """What the outcome of a condition tells: (operand without white space, whether it is true), surely known only.
+
+    `if (likely(vma) && !err)` taken gives [("vma", True), ("err", False)]; not taken it gives nothing,
+    for either may have failed. `x == NULL` speaks of x, `a & FLAG` is an operand of its own.
+    """
+    tokens = list(condition)
+    while tokens:
+        if tokens[0].text == "(" and closing(tokens, 0) == len(tokens):
+            tokens = tokens[1:-1]
+        elif len(tokens) > 1 and tokens[0].text in _WRAPPERS and tokens[1].text == "(" and closing(tokens, 1) == len(tokens):
+            tokens = tokens[2:-1]
+        elif tokens[0].text == "!" and _unary(tokens):
+            tokens, truth = tokens[1:], not truth
+        else:
+            break
+    for operator, sure in (("||", False), ("&&", True)):
+        parts = _split(tokens, operator)
+        if len(parts) > 1:
+            return [fact for part in parts for fact in facts(part, truth)] if truth is sure else []
+    for operator, same in (("==", True), ("!=", False)):
+        parts = _split(tokens, operator)
+        if len(parts) == 2:
+            left, right = "".join(t.text for t in parts[0]), "".join(t.text for t in parts[1])
+            if right in _FALSE:
+                return facts(parts[0], truth is not same)
+            if right in _TRUE:
+                return facts(parts[0], truth is same)
+            return [(f"{left}=={right}", truth is same)]
+    # `if ((ret = f()))`: what is assigned is what is tested
+    assigned = _split(tokens, "=")
+    if len(assigned) == 2:
+        return facts(assigned[0], truth)
+    text = "".join(t.text for t in tokens)
+    return [(text, truth)] if text else []
+
+
+def _unary(tokens: Sequence[Token]) -> bool:
+    """The ! in front is for all of the rest, not for its first operand only."""
+    depth = 0
+    for token in tokens[1:]:
+        depth += token.text in "(["
+        depth -= token.text in ")]"
+        if depth == 0 and token.text in ("&&", "||", "==", "!=", "&", "|", "<", ">", "<=", ">=", "?", "="):
+            return False
+    return True
+
+
+def _split(tokens: Sequence[Token], operator: str) -> list[list[Token]]:
+    parts: list[list[Token]] = [[]]
+    depth = 0
+    for token in tokens:
+        depth += token.text in ("(", "[", "{")
+        depth -= token.text in (")", "]", "}")
+        if depth == 0 and token.text == operator:
+            parts.append([])
+        else:
+            parts[-1].append(token)
+    return parts

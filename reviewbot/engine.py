@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""(Series, rules) -> Review: runs the rules and holds what all of them share.
+
+Belongs here: word pre-filter, scope, base gate, moved lines, causation, replies, fingerprints, and
+that a rule which raises costs only itself. Pure.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from reviewbot.c.code import Code, Place, images
+from reviewbot.c.skeleton import Function
+from reviewbot.finding import Fault, Finding, Review, fingerprint, order
+from reviewbot.model import LineKind, Patch, Series, Severity
+from reviewbot.rule import CodeRule, Report
+
+def review(series: Series, rules: Sequence[CodeRule]) -> Review:
+    """Run the rules over every patch of a series. Every finding is in the result, `selection` says which are shown."""
+    removed = _removed(series.patches)
+    findings: list[Finding] = []
+    errors: list[Fault] = []
+    live = [rule for rule in rules if rule.holds_for(series.base.version)]
+    for patch in series.patches:
+        for broken in patch.unreadable:
+            errors.append(Fault(patch.mail, patch.index, broken.message_line, broken.reason, broken.text))
+        after = images(patch.files, LineKind.ADDED, series.base.version)
+        before = images(patch.files, LineKind.REMOVED, series.base.version)
+        for sides in zip(after, before):
+            findings.extend(_review_file(patch, *sides, live, removed, errors))
+    return Review(series, tuple(sorted(findings, key=order)), (), tuple(errors), len(rules))
+
+
+def _removed(patches: Iterable[Patch]) -> frozenset[str]:
+    """Every line that the series removes, stripped: a line that comes back elsewhere was moved."""
+    return frozenset(
+        line.text.strip()
+        for patch in patches
+        for diff in patch.files
+        for hunk in diff.hunks
+        for line in hunk.lines
+        if line.kind is LineKind.REMOVED
+    )
+
+
+def _review_file(
+    patch: Patch,
+    after: Code,
+    before: Code,
+    rules: Sequence[CodeRule],
+    removed: frozenset[str],
+    errors: list[Fault],
+) -> Iterator[Finding]:
+    diff = after.diff
+    if diff is None or diff.new_path is None or diff.binary or not diff.hunks:
+        return
+    candidates = [rule for rule in rules if rule.scope.covers(diff.path)]
+    if not candidates:
+        return
+    text = "\n".join(line.text for hunk in diff.hunks for line in hunk.lines)
+    candidates = [rule for rule in candidates if any(word in text for word in rule.words)]
+    if not candidates:
+        return
+    for rule in candidates:
+        try:
+            reports = list(rule.check(after))
+            if not reports:
+                continue
+            old = Counter(_key(report, before) for report in rule.check(before))
+        except Exception as error:  # noqa: BLE001 - a rule is a plug-in: its bug must cost only its findings
+            line = diff.message_line
+            message = f"rule {rule.name} failed on {diff.path}: {type(error).__name__}: {error}"
+            errors.append(Fault(patch.mail, patch.index, line, message, ""))
+            continue
+        yield from _findings(rule, patch, after, reports, old, removed)
+
+
+def _key(report: Report, code: Code) -> tuple[str, ...]:
+    """What makes two reports the same one on both sides of a patch: no line numbers, no white space."""
+    function = code.function_of(report.at[0])
+    return (function.name or "" if function else "", *(place.text for place in report.at))
+
+
+def _findings(
+    rule: CodeRule, patch: Patch, code: Code, reports: list[Report], old: Counter[tuple[str, ...]], removed: frozenset[str]
+) -> Iterator[Finding]:
+    seen: Counter[tuple[str, ...]] = Counter()
+    # what was there before keeps its place among equals only as long as the patch has not touched it
+    reports.sort(key=lambda report: (_touched(report, code), report.at[0].line))
+    for report in reports:
+        key = _key(report, code)
+        occurrence = seen[key]
+        seen[key] += 1
+        preexisting = occurrence < old[key] or not _touched(report, code)
+        if rule.style and not preexisting:
+            preexisting = all(code.lines[place.line].text.strip() in removed for place in report.at)
+        function: Function | None = code.function_of(report.at[0])
+        severity = report.severity or rule.severity
+        if patch.reply:
+            # a draft in a discussion ("something like this?") is not held to what a submission is
+            severity = max(severity, Severity.NOTE, key=lambda s: s.rank)
+        name = function.name if function else None
+        yield Finding(
+            rule=rule.name,
+            severity=severity,
+            confidence=rule.confidence,
+            message=report.message,
+            span=code.span(report.at),
+            related=tuple((code.span(at), text) for at, text in report.related),
+            places=(),
+            suggestion=report.suggestion,
+            patch=patch,
+            function=name,
+            fingerprint=fingerprint(rule.name, code.path, name, (place.text for place in report.at), occurrence),
+            yields_to=rule.yields_to,
+            preexisting=preexisting,
+        )
+
+
+def _touched(report: Report, code: Code) -> bool:
+    """A line of the patch is in the evidence: one that it adds, or the gap where one was removed."""
+    places: list[Place] = list(report.at)
+    for at, _ in report.related:
+        places.extend(at)
+    if code.changed(*places):
+        return True
+    lines = [place.line for place in places if place.line >= 0]
+    return any(_gap(code, n) for n in range(min(lines) + 1, max(lines) + 1))
+
+
+def _gap(code: Code, n: int) -> bool:
+    """Line n - 1 or n was added, or something was removed between them."""
+    before, after = code.lines[n - 1], code.lines[n]
+    if LineKind.ADDED in (before.kind, after.kind):
+        return True
+    return (before.new or 0) + 1 == after.new and (before.old or 0) + 1 != after.old

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a review says: findings, what was not run, what could not be read; and their order.
+
+Belongs here: the values between the engine and everything that shows or sends. Does not belong
+here: who sees what (`selection`), how it looks (`output/`, `reply`). Pure.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from reviewbot.model import Confidence, Mail, Patch, Series, Severity, Span
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A report together with its rule, its patch and its fingerprint: what people see."""
+
+    rule: str  # lock-drop/stale-vma
+    severity: Severity
+    confidence: Confidence
+    message: str  # one phrase, present tense
+    span: Span
+    related: tuple[tuple[Span, str], ...]  # further places, each with what is to be seen there
+    places: tuple[Span, ...]  # where else in the series the same rule finds the same kind of line
+    suggestion: str | None  # the line(s) to put in the span's line's place; None where no safe cure is known
+    patch: Patch  # the patch that brought it about
+    function: str | None
+    fingerprint: str
+    yields_to: tuple[str, ...] = ()  # rules whose findings on the same line say it already
+    preexisting: bool = False  # was there before the patch: never shown by default, never mailed
+    shown: bool = True
+    why_not_shown: str | None = None  # None while shown
+
+
+@dataclass(frozen=True, slots=True)
+class NotRun:
+    """A rule that could not be decided from what is there."""
+
+    rule: str
+    why: str  # "needs --tree"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What could not be reviewed: a diff that cannot be read, a rule that raised. Counts as an error."""
+
+    mail: Mail
+    patch: int | None  # index in the series; None where it is not one patch's
+    message_line: int  # in the mail's body, from 1; 0 where no line is to blame
+    message: str
+    text: str  # the line, '' where there is none
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """All that a series gave: every finding, shown or not, in order."""
+
+    series: Series
+    findings: tuple[Finding, ...]
+    not_run: tuple[NotRun, ...] = ()
+    errors: tuple[Fault, ...] = ()
+    rules: int = 0  # how many rules were looked at
+
+    @property
+    def shown(self) -> tuple[Finding, ...]:
+        """The findings that selection lets through."""
+        return tuple(finding for finding in self.findings if finding.shown)
+
+    def worst(self) -> Severity | None:
+        """The highest severity among what is shown; a fault counts as an error; None where there is nothing."""
+        if self.errors:
+            return Severity.ERROR
+        return min((f.severity for f in self.shown), key=lambda s: s.rank, default=None)
+
+
+def fingerprint(rule: str, path: str, function: str | None, tokens: Iterable[str], occurrence: int) -> str:
+    """Sixteen hex digits that survive a reroll: no line number, no white space goes in.
+
+    `occurrence` counts equal findings of one function, from 0.
+    """
+    text = "\0".join((rule, path, function or "", " ".join(tokens), str(occurrence)))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def order(finding: Finding) -> tuple[int, int, int, str]:
+    """Sort key: by patch, then as the mail reads."""
+    return finding.patch.index, finding.span.message_line, finding.span.column, finding.rule

@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the kernel calls things: the mmap locking API, what drops the lock, FOLL_ flags, pointers to a VMA.
+
+Belongs here: names and facts that several rules share, each with its source in linux 6.12.117. Does not
+belong here: reading C, judging it. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from reviewbot.c.code import Call, Code, calls
+from reviewbot.c.flow import Edge, Flow, facts
+from reviewbot.c.skeleton import Function, Statement, StatementKind
+from reviewbot.c.tokens import Kind, Token
+
+# include/linux/mmap_lock.h:96-200
+MMAP_LOCKS = ("mmap_read_lock", "mmap_write_lock", "mmap_read_lock_killable", "mmap_write_lock_killable", "mmap_read_trylock", "mmap_write_lock_nested")
+MMAP_UNLOCKS = ("mmap_read_unlock", "mmap_write_unlock", "mmap_read_unlock_non_owner")
+RAW_LOCKS = ("down_read", "down_write", "down_read_killable", "down_write_killable", "down_read_trylock", "down_write_trylock", "down_read_nested", "down_write_nested")
+RAW_UNLOCKS = ("up_read", "up_write", "up_read_non_owner")
+# what ends the protection of a VMA: include/linux/mm.h (vma_end_read, release_fault_lock)
+VMA_UNLOCKS = ("vma_end_read", "release_fault_lock")
+
+# old call -> new call (include/linux/mmap_lock.h; the conversion of 5.8, d8ed45c5dcd4 and its series)
+REPLACEMENTS = {
+    "init_rwsem": "mmap_init_lock",
+    "down_read": "mmap_read_lock",
+    "up_read": "mmap_read_unlock",
+    "down_read_killable": "mmap_read_lock_killable",
+    "down_read_trylock": "mmap_read_trylock",
+    "down_write": "mmap_write_lock",
+    "up_write": "mmap_write_unlock",
+    "down_write_killable": "mmap_write_lock_killable",
+    "down_write_nested": "mmap_write_lock_nested",
+    "downgrade_write": "mmap_write_downgrade",
+    "up_read_non_owner": "mmap_read_unlock_non_owner",
+    "rwsem_is_contended": "mmap_lock_is_contended",
+    "lockdep_assert_held": "mmap_assert_locked",
+    "lockdep_assert_held_read": "mmap_assert_locked",
+    "lockdep_assert_held_write": "mmap_assert_write_locked",
+    "rwsem_assert_held": "mmap_assert_locked",
+    "rwsem_assert_held_write": "mmap_assert_write_locked",
+}
+
+# mm/internal.h:1332-1347, and the first kernel in which each was internal: FOLL_PIN and FOLL_FAST_ONLY from
+# their first day on (5.6, 5.8: "internal" in their comment), the others since they moved there (2c2241081f7d)
+INTERNAL_FOLL = {
+    "FOLL_PIN": (5, 6),
+    "FOLL_FAST_ONLY": (5, 8),
+    "FOLL_TOUCH": (6, 3),
+    "FOLL_TRIED": (6, 3),
+    "FOLL_REMOTE": (6, 3),
+    "FOLL_UNLOCKABLE": (6, 3),
+    "FOLL_MADV_POPULATE": (6, 9),
+}
+# include/linux/mm_types.h:1510-1549 and mm/internal.h:1332-1347: flag -> bit, from 6.3 on
+FOLL_BITS = {
+    "FOLL_WRITE": 0, "FOLL_GET": 1, "FOLL_DUMP": 2, "FOLL_FORCE": 3, "FOLL_NOWAIT": 4, "FOLL_NOFAULT": 5,
+    "FOLL_HWPOISON": 6, "FOLL_ANON": 7, "FOLL_LONGTERM": 8, "FOLL_SPLIT_PMD": 9, "FOLL_PCI_P2PDMA": 10,
+    "FOLL_INTERRUPTIBLE": 11, "FOLL_HONOR_NUMA_FAULT": 12,
+    "FOLL_TOUCH": 16, "FOLL_TRIED": 17, "FOLL_REMOTE": 18, "FOLL_PIN": 19, "FOLL_FAST_ONLY": 20,
+    "FOLL_UNLOCKABLE": 21, "FOLL_MADV_POPULATE": 22,
+}  # fmt: skip
+# bits 13 to 15 are kept for external flags, internal ones begin at 16 (mm/internal.h:1331)
+FIRST_INTERNAL_BIT = 16
+
+# flags with which handle_mm_fault() and fixup_user_fault() may drop the lock: mm/memory.c:6071, mm/gup.c:1611
+RETRY_FLAGS = frozenset(("FAULT_FLAG_ALLOW_RETRY", "FAULT_FLAG_KILLABLE", "FAULT_FLAG_DEFAULT"))
+
+# calls that tell by *locked = 0 that they have dropped the lock: mm/gup.c:2698, :3606, :1720, :1888, :1962
+LOCKED_CALLS = (
+    "get_user_pages_remote",
+    "pin_user_pages_remote",
+    "__get_user_pages_locked",
+    "get_user_pages_locked",
+    "pin_user_pages_locked",
+    "__get_user_pages_remote",
+    "populate_vma_page_range",
+    "faultin_page_range",
+    "get_user_page_vma_remote",
+)
+# what a fault handler may call that drops the lock before VM_FAULT_RETRY: mm/filemap.c:1687, fs/userfaultfd.c:373,
+# mm/internal.h:1046 and :365, mm/memory.c:3272, drivers/gpu/drm/ttm/ttm_bo_vm.c
+HANDLER_DROPS = frozenset(
+    (
+        "mmap_read_unlock release_fault_lock up_read folio_lock_or_retry __folio_lock_or_retry lock_page_or_retry "
+        "__lock_page_or_retry handle_userfault maybe_unlock_mmap_for_io lock_folio_maybe_drop_mmap "
+        "lock_page_maybe_drop_mmap vmf_can_call_fault vmf_anon_prepare ttm_bo_vm_reserve filemap_fault "
+        "do_async_mmap_readahead do_sync_mmap_readahead mmap_write_unlock folio_lock_fault __folio_lock_fault"
+    ).split()
+)
+
+
+def foll_definitions(code: Code) -> Iterator[tuple[Token, str]]:
+    """(name, value) of each FOLL_X = 1 << n and #define FOLL_X n."""
+    tokens = code.tokens
+    for n, token in enumerate(tokens):
+        if not token.text.startswith("FOLL_") or n + 1 >= len(tokens):
+            continue
+        if tokens[n + 1].text == "=" and n + 2 < len(tokens):
+            end = n + 2
+            while end < len(tokens) and tokens[end].text not in (",", "}", ";"):
+                end += 1
+            yield token, "".join(t.text for t in tokens[n + 2 : end])
+        elif n >= 2 and tokens[n - 1].text == "define" and tokens[n + 1].directive == token.directive != 0:
+            end = n + 1
+            while end < len(tokens) and tokens[end].directive == token.directive:
+                end += 1
+            yield token, "".join(t.text for t in tokens[n + 1 : end])
+
+
+def is_mm(operand: Sequence[Token]) -> bool:
+    """An expression that is a pointer to an mm_struct, by its last name: mm, vma->vm_mm, current->mm, src_mm."""
+    texts = [t.text for t in operand]
+    while texts and texts[-1] in (")", "("):
+        texts.pop()
+    return bool(texts) and (texts[-1] in ("mm", "vm_mm") or texts[-1].endswith("_mm"))
+
+
+def mm_of_lock(argument: Sequence[Token], members: Sequence[str] = ("mmap_lock", "mmap_sem")) -> str | None:
+    """`&current->mm->mmap_lock` -> 'current->mm'; None where it is not the address of an mm's lock.
+
+    mmap_sem was a member of mm_struct alone; mmap_lock is one of many structures, so its owner must be an mm.
+    """
+    tokens = list(argument)
+    while tokens and tokens[0].text == "(" and tokens[-1].text == ")":
+        tokens = tokens[1:-1]
+    if len(tokens) < 4 or tokens[0].text != "&" or tokens[-1].text not in members or tokens[-2].text not in ("->", "."):
+        return None
+    owner = tokens[1:-2]
+    if tokens[-1].text == "mmap_lock" and not is_mm(owner):
+        return None
+    return ("&" if tokens[-2].text == "." else "") + "".join(t.text for t in owner)
+
+
+def unlocks(statement: Statement) -> Iterator[Call]:
+    """Calls in a statement that release an mmap_lock, by the API or by hand."""
+    for call in calls(statement.tokens, *MMAP_UNLOCKS, *RAW_UNLOCKS):
+        if call.name in MMAP_UNLOCKS or (call.arguments and mm_of_lock(call.arguments[0]) is not None):
+            yield call
+
+
+def locks(statement: Statement) -> Iterator[Call]:
+    """Calls in a statement that take an mmap_lock, by the API or by hand."""
+    for call in calls(statement.tokens, *MMAP_LOCKS, *RAW_LOCKS):
+        if call.name in MMAP_LOCKS or (call.arguments and mm_of_lock(call.arguments[0]) is not None):
+            yield call
+
+
+def lock_operand(call: Call) -> str:
+    """Which mm a lock or unlock call is about, as text."""
+    if call.name.startswith("mmap_"):
+        return call.text(0)
+    return mm_of_lock(call.arguments[0]) or "" if call.arguments else ""
+
+
+def has_word(tokens: Sequence[Token], *words: str) -> bool:
+    """One of the words stands among the tokens."""
+    return any(t.text in words for t in tokens if t.kind is Kind.WORD)
+
+
+def mentions(statement: Statement, *words: str) -> bool:
+    """One of the words stands in what the statement evaluates (not in its body)."""
+    return has_word(statement.tokens, *words)
+
+
+def vma_names(function: Function) -> frozenset[str]:
+    """Names in a function that stand for a pointer to a VMA: `vma`, *_vma, and what is declared as one."""
+    names = {"vma"}
+    for tokens in (function.header, *(s.tokens for s in function.walk())):
+        for n, token in enumerate(tokens):
+            if token.text == "vm_area_struct" and n + 2 < len(tokens) and tokens[n + 1].text == "*":
+                n += 2
+                if tokens[n].kind is Kind.WORD:
+                    names.add(tokens[n].text)
+                # struct vm_area_struct *vma, *prev;
+                while n + 3 < len(tokens) and tokens[n + 1].text == "," and tokens[n + 2].text == "*":
+                    n += 3
+                    names.add(tokens[n].text)
+    return frozenset(names)
+
+
+def pointer_uses(tokens: Sequence[Token], name: str) -> Iterator[tuple[Token, ...]]:
+    """Where a pointer is followed (`p->x`, `*p`) or handed to a call (`f(p)`, `f(a, p)`); comparing it is no use."""
+    depth: list[str] = []  # for each open bracket: the word before it
+    for n, token in enumerate(tokens):
+        if token.text in ("(", "["):
+            before = tokens[n - 1] if n else None
+            depth.append(before.text if before and before.kind is Kind.WORD else "")
+        elif token.text in (")", "]") and depth:
+            depth.pop()
+        if token.text != name or token.kind is not Kind.WORD or (n and tokens[n - 1].text in ("->", ".")):
+            continue
+        before_, after = tokens[n - 1].text if n else "", tokens[n + 1].text if n + 1 < len(tokens) else ""
+        if after == "->":
+            if _offset_only(tokens, n):
+                continue
+            yield tuple(tokens[n : n + 3])
+        elif before_ in ("(", ",") and after in (")", ",") and depth and depth[-1] not in _NO_CALL:
+            yield (token,)
+        elif before_ == "*" and n >= 2 and tokens[n - 2].text in ("=", "(", ","):
+            yield (token,)
+
+
+# names before a ( that do not follow the pointer they are given
+_NO_CALL = frozenset(("", "if", "while", "return", "sizeof", "typeof", "likely", "unlikely", "IS_ERR", "PTR_ERR", "IS_ERR_OR_NULL", "WARN_ON", "BUG_ON", "VM_BUG_ON", "WARN_ON_ONCE", "for", "switch", "vm_area_free", "kfree", "remove_vma", "put_vma"))
+
+
+def _offset_only(tokens: Sequence[Token], n: int) -> bool:
+    """&p->member is only followed by whoever gets it; sizeof(p->x) never."""
+    return n >= 2 and tokens[n - 1].text == "(" and tokens[n - 2].text in ("sizeof", "typeof")
+
+
+def conditions(function: Function) -> dict[Statement, tuple[tuple[str, bool], ...]]:
+    """For each statement of a function, what the branches around it tell."""
+    known: dict[Statement, tuple[tuple[str, bool], ...]] = {}
+
+    def enter(statements: Sequence[Statement], around: tuple[tuple[str, bool], ...]) -> None:
+        for s in statements:
+            known[s] = around
+            if s.kind is StatementKind.IF and s.tokens:
+                enter(s.body, (*around, *facts(s.tokens, True)))
+                enter(s.orelse, (*around, *facts(s.tokens, False)))
+            else:
+                enter(s.body, around)
+                enter(s.orelse, around)
+
+    enter(function.statements, ())
+    return known
+
+
+def contradicts(known: Sequence[tuple[str, bool]]) -> object:
+    """A `cut` for Flow.after: an edge that needs the opposite of what is known where the walk began."""
+    truth = dict(known)
+
+    def cut(statement: Statement, edge: Edge) -> bool:
+        if statement.kind is not StatementKind.IF or edge.truth is None:
+            return False
+        return any(truth.get(operand, value) is not value for operand, value in facts(statement.tokens, edge.truth))
+
+    return cut
+
+
+def variable_tokens(function: Function, name: str) -> list[Token]:
+    """All tokens that are assigned to a variable in a function (`x = ..`, `x |= ..`, its initialiser)."""
+    found: list[Token] = []
+    for s in function.walk():
+        tokens = s.tokens
+        for n, token in enumerate(tokens):
+            if token.text == name and n + 1 < len(tokens) and tokens[n + 1].text in ("=", "|=") and (
+                not n or tokens[n - 1].text not in ("->", ".")
+            ):
+                depth = 0
+                for value in tokens[n + 2 :]:
+                    depth += value.text in ("(", "[", "{")
+                    depth -= value.text in (")", "]", "}")
+                    if depth < 0 or (depth == 0 and value.text == ","):
+                        break
+                    found.append(value)
+    return found
+
+
+def flag_tokens(function: Function | None, argument: Sequence[Token]) -> list[Token]:
+    """The tokens that make a flags argument: its own, and what is assigned to the local variables in it."""
+    found = list(argument)
+    if function:
+        for token in argument:
+            if token.kind is Kind.WORD and not token.text.isupper():
+                found.extend(variable_tokens(function, token.text))
+    return found
+
+
+def takes_vm_fault(function: Function) -> bool:
+    """The function has a `struct vm_fault *` parameter: it runs under the mmap_lock or the VMA lock."""
+    texts = [t.text for t in function.header]
+    return any(texts[n : n + 2] == ["vm_fault", "*"] for n in range(len(texts)))
+
+
+def statement_of(code: Code, function: Function, token: Token) -> Statement | None:
+    """The innermost statement that evaluates a token."""
+    for s in function.walk():
+        if s.tokens and s.tokens[0].line <= token.line <= s.tokens[-1].line and token in s.tokens:
+            return s
+    return None
+
+
+def ended_by(flow: Flow, statement: Statement) -> bool:
+    """The flow ends here: a return, or a jump to what is not seen."""
+    return not any(edge.to for edge in flow.edges(statement))

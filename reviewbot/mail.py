@@ -1,0 +1,345 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Bytes -> mails, subjects, authors, trailers; mails -> patches; local patches in order -> Series.
+
+Belongs here: all that can be read off a mail by itself, with the standard library's email package
+and without b4, so that `check` starts fast. A thread from an archive goes through b4's model instead
+(`series`), which uses the same `make_patch`. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timezone
+from email.header import decode_header
+from email.message import Message
+from email.parser import BytesParser
+from email.utils import getaddresses, parsedate_to_datetime
+
+from reviewbot.base import find_base
+from reviewbot.diff import diff_start, read_diff
+from reviewbot.model import Address, CoverLetter, InputError, Mail, Patch, Series, Subject, Trailer
+
+# A larger mail is refused: the largest patch mails on kernel lists are about 1 MB, vger's limit was 100 kB.
+MAX_MAIL = 32 * 1024 * 1024
+
+# git mailsplit's test (mailsplit.c, is_from_line()): mailbox.mbox of the standard library splits at
+# any "From " behind a blank line, so a commit message with such a sentence would be cut in two.
+_FROM_LINE = re.compile(rb"^From \S.{0,300}\d{1,2}:\d\d(?::\d\d)?(?: .{0,40})? \d{4}(?: [-+]\d{4})?[ \t\r]*$", re.M)
+_MBOXRD = re.compile(rb"^>(>*From )", re.M)
+_BRACKETS = re.compile(r"\s*\[([^\[\]]*)\]:?")
+_REPLY = re.compile(r"\s*(?:re|aw|fwd?|sv|antw|回复|答复|转发)\s*(?:\[\d+\])?\s*[:：]\s*", re.I)
+_VERSION = re.compile(r"(?:patch)?v(?:er(?:sion)?)?\.?\s?(\d{1,3})(?:\.\d+)?$", re.I)
+_COUNTER = re.compile(r"(\d{1,4})/(\d{1,4})$")
+_INBODY = re.compile(r"(?:From|Date|Subject|Author): ", re.I)
+_TRAILER = re.compile(r"([A-Za-z][A-Za-z-]*(?:-by|-to)|Cc|Fixes|Link|Closes|Bug|BugLink|References|Message-ID|Change-Id): (\S.*)$", re.I)
+_BASE_COMMIT = re.compile(r"base-commit: ([0-9a-f]{7,64})\s*$", re.M)
+_CHANGE_ID = re.compile(r"change-id: (\S{1,200})\s*$", re.M)
+_MESSAGE_ID = re.compile(r"<([^<>\s]{1,998})>")
+_NOT_QP = re.compile(rb"=(?![0-9A-Fa-f]{2}|[ \t]*\r?\n|[ \t]*\Z)")
+_STUFFED = re.compile(r"^  \t", re.M)
+_UNSTUFFED = re.compile(r"^ \t", re.M)
+
+
+def split_mbox(data: bytes) -> Iterator[bytes]:
+    """The mails of an mbox (mboxrd or mboxo), or the one mail that `data` is."""
+    starts = [match.start() for match in _FROM_LINE.finditer(data)]
+    if not starts or starts[0] != 0:
+        yield data
+        return
+    # an mbox's separator stands at the very start or behind a line end; within a mail a diff's or
+    # message's "From 1a2b.. Mon Sep 17 00:00:00 2001" is the next patch of a format-patch --stdout
+    for begin, end in zip(starts, [*starts[1:], len(data)]):
+        head = data.index(b"\n", begin) + 1 if b"\n" in data[begin:end] else end
+        mail = data[head:end]
+        if mail.strip():
+            yield _MBOXRD.sub(rb"\1", mail)
+
+
+def parse_mail(raw: bytes, origin: str = "") -> Mail:
+    """A mail from its bytes, a leading mbox "From " line allowed.
+
+    Raises InputError where the bytes are no mail (no header at all) or more than MAX_MAIL.
+    """
+    if len(raw) > MAX_MAIL:
+        raise InputError(f"mail is too large: '{origin}' has {len(raw)} bytes, {MAX_MAIL} are read")
+    if raw.startswith(b"From "):
+        raw = raw.partition(b"\n")[2]
+    # compat32: the default policy crashes on real headers such as charset=Yes and costs three times as much
+    message = BytesParser().parsebytes(raw)
+    headers: dict[str, str] = {}
+    for name, value in message.raw_items():
+        headers.setdefault(name.lower(), value)
+    if not headers.keys() & {"from", "subject", "message-id", "date"}:
+        raise InputError(f"not a mail: '{origin}' has no From:, Subject:, Date: or Message-ID: header")
+    sender = addresses(headers.get("from", ""))
+    ids = _MESSAGE_ID.findall(_text(headers.get("message-id", "")))
+    parents = _MESSAGE_ID.findall(_text(headers.get("in-reply-to", "")))
+    return Mail(
+        message_id=ids[0] if ids else "",
+        subject=decode(headers.get("subject", "")),
+        sender=sender[0] if sender else Address("", ""),
+        date=_date(headers.get("date", "")),
+        in_reply_to=parents[0] if parents else None,
+        references=tuple(dict.fromkeys(_MESSAGE_ID.findall(_text(headers.get("references", ""))))),
+        reply_to=addresses(headers.get("reply-to", "")),
+        to=addresses(", ".join(v for n, v in message.raw_items() if n.lower() == "to")),
+        cc=addresses(", ".join(v for n, v in message.raw_items() if n.lower() == "cc")),
+        list_id=decode(headers["list-id"]) if "list-id" in headers else None,
+        auto_submitted=_text(headers.get("auto-submitted", "no")).strip().lower() not in ("", "no"),
+        body=tuple(_body(message)),
+        origin=origin,
+    )
+
+
+def decode(value: str) -> str:
+    """A header's value unfolded and decoded (RFC 2047, or raw 8-bit as UTF-8, else Latin-1)."""
+    text = re.sub(r"\r?\n(?=[ \t])", "", _text(value)).strip()
+    if "=?" not in text:
+        return text
+    try:
+        parts = decode_header(text)
+    except Exception:  # noqa: BLE001 - binascii, email.errors and others, all of them by hostile input
+        return text
+    return "".join(part if isinstance(part, str) else _charset(part, charset) for part, charset in parts)
+
+
+def addresses(value: str) -> tuple[Address, ...]:
+    """The addresses of a header's raw value; what is no address is left out."""
+    unfolded = re.sub(r"\r?\n(?=[ \t])", "", _text(value))
+    return tuple(Address(decode(name), email) for name, email in getaddresses([unfolded]) if "@" in email)
+
+
+def parse_subject(full: str) -> Subject:
+    """A decoded Subject: taken apart; knows [PATCH v2 1/3], [v3 1/5], [ndctl PATCH], [RFC], list tags."""
+    rest, reply = full, False
+    words: list[str] = []
+    while True:
+        if match := _REPLY.match(rest):
+            reply, rest = True, rest[match.end() :]
+        elif match := _BRACKETS.match(rest):
+            words += re.split(r"[\s,]+", match[1].strip())
+            rest = rest[match.end() :]
+        else:
+            break
+    revision = counter = expected = None
+    patch, prefixes = False, []
+    for word in words:
+        if match := _COUNTER.search(word):
+            counter, expected = int(match[1]), int(match[2])
+            word = word[: match.start()]
+        if match := _VERSION.search(word):
+            revision = int(match[1])
+            word = word[: match.start()] + ("PATCH" if word.lower().startswith("patchv") else "")
+        if "patch" in word.lower():
+            patch = True
+        elif word.upper() == "RFC":
+            patch = True
+            prefixes.append(word)
+        elif word:
+            prefixes.append(word)
+    patch = patch or counter is not None or (revision is not None and bool(words))
+    return Subject(full, rest.strip(), reply, patch, tuple(prefixes), revision, counter, expected)
+
+
+def make_patch(mail: Mail, index: int) -> Patch:
+    """Everything of a patch mail; a mail without a diff gives a Patch without files."""
+    subject = parse_subject(mail.subject)
+    start = diff_start(mail.body)
+    head = list(mail.body[:start])
+    author = mail.sender
+    first = next((n for n, line in enumerate(head) if line.strip()), len(head))
+    while first < len(head) and _INBODY.match(head[first]):
+        name, _, value = head[first].partition(":")
+        if name.lower() == "from":
+            found = addresses(value)
+            author = found[0] if found else author
+        first += 1
+    cut = next((n for n in range(first, len(head)) if head[n].rstrip() == "---"), len(head))
+    message = "\n".join(head[first:cut]).strip("\n")
+    files, unreadable = read_diff(mail.body)
+    return Patch(
+        index=index,
+        mail=mail,
+        subject=subject,
+        author=author,
+        message=message,
+        notes="\n".join(head[cut + 1 :]).strip("\n"),
+        trailers=find_trailers(message, mail.message_id or None),
+        files=files,
+        unreadable=unreadable,
+    )
+
+
+def make_cover(mail: Mail) -> CoverLetter:
+    """A 0/N mail."""
+    lines = list(mail.body)
+    end = next((n for n, line in enumerate(lines) if line in ("-- ", "--")), len(lines))
+    return CoverLetter(mail, parse_subject(mail.subject), mail.sender, "\n".join(lines[:end]).strip("\n"))
+
+
+def find_trailers(message: str, source: str | None) -> tuple[Trailer, ...]:
+    """The trailers of a commit message or a reply, in order."""
+    return tuple(Trailer(m[1], m[2].strip(), source) for line in message.split("\n") if (m := _TRAILER.match(line)))
+
+
+def declared_base(mails: Iterable[Mail]) -> str | None:
+    """The base-commit: that a cover letter or patch declares; None where none does."""
+    return _declared(_BASE_COMMIT, mails)
+
+
+def declared_change_id(mails: Iterable[Mail]) -> str | None:
+    """b4's change-id: of the posting; None where none does."""
+    return _declared(_CHANGE_ID, mails)
+
+
+def _declared(pattern: re.Pattern[str], mails: Iterable[Mail]) -> str | None:
+    for mail in mails:
+        for line in mail.body:
+            if match := pattern.match(line):
+                return match[1]
+    return None
+
+
+def has_diff(mail: Mail) -> bool:
+    """The mail holds something that looks like a diff, readable or not."""
+    return diff_start(mail.body) is not None or any(line.startswith("@@ -") for line in mail.body)
+
+
+def local_series(mails: Sequence[Mail]) -> list[Series]:
+    """Mails of one or more postings, in the order given -> Series.
+
+    A mail with a number that the posting already has, or of another revision or length, begins the
+    next one; mails without n/m belong together in their order. Mails without a diff are left out.
+    """
+    groups: list[list[tuple[Mail, Subject]]] = []
+    seen: set[int] = set()
+    key: object = None
+    for mail in mails:
+        subject = parse_subject(mail.subject)
+        # answers to a patch, with their own subject's numbers, are no part of the posting
+        if not has_diff(mail) and not (subject.counter == 0 and not subject.reply):
+            continue
+        now = (subject.revision, subject.expected, subject.reply)
+        if not groups or now != key or (subject.counter is not None and subject.counter in seen):
+            groups.append([])
+            seen, key = set(), now
+        groups[-1].append((mail, subject))
+        if subject.counter is not None:
+            seen.add(subject.counter)
+    return [_one_series(group) for group in groups]
+
+
+def _one_series(group: Sequence[tuple[Mail, Subject]]) -> Series:
+    cover = next((make_cover(mail) for mail, subject in group if subject.counter == 0 and not has_diff(mail)), None)
+    rest = [(mail, subject) for mail, subject in group if cover is None or mail is not cover.mail]
+    patches = [make_patch(mail, subject.counter or n) for n, (mail, subject) in enumerate(rest, 1)]
+    patches.sort(key=lambda patch: patch.index)
+    first = cover.subject if cover else patches[0].subject
+    mails = [mail for mail, _ in group]
+    expected = max([first.expected or 0, *(patch.index for patch in patches)])
+    return Series(
+        subject=first.full,
+        revision=first.revision or 1,
+        expected=expected,
+        cover=cover,
+        patches=tuple(patches),
+        base=find_base(declared_base(mails), [first, *(p.subject for p in patches)], [m.date for m in mails]),
+        change_id=declared_change_id(mails),
+    )
+
+
+def _text(value: str) -> str:
+    """A raw header value whose 8-bit bytes the parser kept as surrogates, as text."""
+    if value.isascii():
+        return value
+    raw = str(value).encode("utf-8", "surrogateescape")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+def _charset(data: bytes, charset: str | None) -> str:
+    """Bytes in the charset that the mail declares; UTF-8 and then Latin-1 where that is wrong or unknown."""
+    for name in (charset, "utf-8"):
+        try:
+            return data.decode(name) if name else data.decode("utf-8")
+        except (LookupError, UnicodeDecodeError, ValueError):
+            continue
+    return data.decode("latin-1")
+
+
+def _date(value: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(_text(value).strip())
+        return (date if date.tzinfo else date.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+
+
+def _body(message: Message) -> Iterator[str]:
+    """The lines that git would apply: every text part but HTML, and attached *.patch and *.diff files, in order."""
+    for part in message.walk():
+        if part.is_multipart():
+            continue
+        kind = part.get_content_type()
+        name = str(part.get_filename() or "").lower()
+        if kind in ("text/html", "text/calendar"):
+            continue
+        if not kind.startswith("text/") and not name.endswith((".patch", ".diff")):
+            continue
+        yield from _lines(part)
+
+
+def _lines(part: Message) -> Iterator[str]:
+    encoding = _text(str(part.get("content-transfer-encoding", ""))).strip().lower()
+    raw = _payload(part)
+    if encoding in ("base64", "quoted-printable"):
+        del part["content-transfer-encoding"]
+        plain = _payload(part)
+        # b4 review pipes the decoded body below headers that still say base64 or quoted-printable
+        if (b"\n--- " in plain or b"\ndiff --git " in plain) and (encoding == "base64" or _NOT_QP.search(plain)):
+            raw = plain
+    try:
+        charset = part.get_content_charset()
+    except Exception:  # noqa: BLE001 - the email package raises what it likes on a hostile charset parameter
+        charset = None
+    text = _charset(raw, charset)
+    # transport CRLF, not a file's own line ends: nearly every line has it
+    ends, crlf = text.count("\n"), text.count("\r\n")
+    if crlf and crlf >= 0.95 * ends:
+        text = text.replace("\r\n", "\n")
+    if text.endswith("\n"):
+        text = text[:-1]
+    lines: Iterable[str] = text.split("\n")
+    flowed = str(part.get_param("format", "")).lower() == "flowed"
+    # a sender that declares format=flowed and does not space-stuff: RFC 3676 would eat the context marks
+    if flowed and not (_UNSTUFFED.search(text) and not _STUFFED.search(text)):
+        lines = _unflow(lines, delsp=str(part.get_param("delsp", "")).lower() == "yes")
+    yield from lines
+
+
+def _payload(part: Message) -> bytes:
+    payload = part.get_payload(decode=True)
+    return payload if isinstance(payload, bytes) else b""
+
+
+def _unflow(lines: Iterable[str], delsp: bool) -> Iterator[str]:
+    """RFC 3676 undone as git mailinfo does (mailinfo.c, handle_filter_flowed())."""
+    held = ""
+    for line in lines:
+        if line == "-- ":
+            if held:
+                yield held
+            held = ""
+            yield line
+            continue
+        line = line.removeprefix(" ")
+        if line.endswith(" "):
+            held += line[:-1] if delsp else line
+            continue
+        yield held + line
+        held = ""
+    if held:
+        yield held

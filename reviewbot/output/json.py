@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`--format json`: the whole review as one document for programs.
+
+Belongs here: the keys, which are the interface: within a version they are only added to. Every
+finding is in it, the hidden ones with the reason. Pure.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from reviewbot.finding import Fault, Finding, Review, order
+from reviewbot.model import Series, Span
+from reviewbot.output.text import harmless
+
+VERSION = 1
+
+_NOT_ASCII = re.compile(r"[^\n -~]")
+
+
+def render(review: Review, *, color: bool) -> str:  # noqa: ARG001 - every format is called alike
+    """One JSON document that ends with a line end. Never coloured."""
+    document = {
+        "version": VERSION,
+        "series": _series(review.series),
+        "findings": [_finding(finding) for finding in sorted(review.findings, key=order)],
+        "not_run": [{"rule": entry.rule, "why": entry.why} for entry in review.not_run],
+        "errors": [_fault(fault) for fault in review.errors],
+    }
+    return _NOT_ASCII.sub(_escape, json.dumps(document, ensure_ascii=False, indent=2)) + "\n"
+
+
+def _escape(match: re.Match[str]) -> str:
+    r"""C1, bidi and format characters as \u escapes, so that the document is harmless on a terminal, too.
+
+    A lone surrogate cannot be written as UTF-8 and strict readers refuse its escape: U+FFFD stands for it.
+    """
+    char = match[0]
+    if harmless(char):
+        return char
+    if "\ud800" <= char <= "\udfff":
+        return "\ufffd"
+    return json.dumps(char, ensure_ascii=True)[1:-1] if char != "\x7f" else "\\u007f"
+
+
+def _series(series: Series) -> dict[str, Any]:
+    base = series.base
+    version = ".".join(map(str, base.version)) if base.version else None
+    return {
+        "message_id": series.message_id,
+        "subject": series.subject,
+        "revision": series.revision,
+        "patches": len(series.patches),
+        "complete": series.complete,
+        "base": {"commit": base.commit, "version": version, "how": base.how},
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    patch = finding.patch
+    return {
+        "rule": finding.rule,
+        "severity": finding.severity,
+        "confidence": finding.confidence,
+        "shown": finding.shown,
+        "why_not_shown": finding.why_not_shown,
+        "message": finding.message,
+        "fingerprint": finding.fingerprint,
+        "preexisting": finding.preexisting,
+        "patch": {"index": patch.index, "message_id": patch.mail.message_id, "subject": patch.mail.subject},
+        "location": _location(finding.span),
+        "related": [{"path": span.path, "line": span.line, "message": said} for span, said in finding.related],
+        "places": [_location(span) for span in finding.places],
+        "suggestion": finding.suggestion,
+    }
+
+
+def _location(span: Span) -> dict[str, Any]:
+    return {
+        "kind": span.kind,
+        "path": span.path,
+        "line": span.line,
+        "column": span.column,
+        "end_line": span.end_line,
+        "end_column": span.end_column,
+        "text": span.text,
+    }
+
+
+def _fault(fault: Fault) -> dict[str, Any]:
+    return {
+        "message_id": fault.mail.message_id,
+        "patch": fault.patch,
+        "line": fault.message_line,
+        "message": fault.message,
+        "text": fault.text,
+    }

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Finds the rules: every checks/<family>/<rule>.py, each with its page beside it.
+
+Belongs here: where rules and their pages come from. Does not belong here: running them (`engine`).
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+
+import reviewbot.checks
+from reviewbot.model import NotFoundError
+from reviewbot.rule import CodeRule
+
+
+def _directory() -> Path:
+    return Path(next(iter(reviewbot.checks.__path__)))
+
+
+@cache
+def load() -> tuple[CodeRule, ...]:
+    """All rules, by name."""
+    rules = []
+    for family in sorted(os.scandir(_directory()), key=lambda entry: entry.name):
+        if not family.is_dir() or family.name.startswith(("_", ".")):
+            continue
+        for entry in sorted(os.listdir(family.path)):
+            if entry.endswith(".py") and not entry.startswith("_"):
+                module = import_module(f"reviewbot.checks.{family.name}.{entry[:-3]}")
+                rules.append(module.check)
+    return tuple(rules)
+
+
+def find(name: str) -> CodeRule:
+    """The rule of that name or id. Raises NotFoundError, which names the nearest one."""
+    for rule in load():
+        if name in (rule.name, rule.id):
+            return rule
+    from difflib import get_close_matches  # only on the way out with an error
+
+    near = get_close_matches(name, [rule.name for rule in load()], 1, 0.4)
+    raise NotFoundError(f"no rule is named '{name}'" + (f", did you mean '{near[0]}'?" if near else ""))
+
+
+def page(rule: CodeRule) -> str:
+    """The rule's page: its documentation and its test."""
+    family, stem = rule.name.replace("-", "_").split("/")
+    return (_directory() / family / f"{stem}.md").read_text(encoding="utf-8")

@@ -1,0 +1,535 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Findings -> reply mails, as a careful reviewer would write them, through templates/.
+
+Belongs here: headers, recipients, what is quoted, and the mail as bytes. What is said and in which
+words stands in `templates/*.j2`; whether a mail may go out at all (lists, private mail, what was
+already sent) is for `ledger` and `send`. Pure but for the clock, the templates and `write_mbox`.
+
+`serialise` exists because neither way at hand is right for these mails: the standard library folds
+non-ASCII subjects so that spaces are lost (`policy.SMTP`: a tenth of random ones did not survive),
+and liblore's `get_msg_as_bytes` undoes the quoted-printable of a body whose header still declares
+it, and cuts UTF-8 characters in two between encoded words. `email.header.Header`, one header value
+at a time, does neither.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.charset import QP, Charset
+from email.header import Header
+from email.headerregistry import Address as MailAddress
+from email.message import EmailMessage
+from email.utils import formataddr
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from importlib import resources
+from pathlib import Path
+from typing import IO, Any
+
+from reviewbot import __version__
+from reviewbot.finding import Finding, Review
+from reviewbot.model import (
+    Address,
+    BaseHow,
+    Confidence,
+    ConfigError,
+    FileDiff,
+    Hunk,
+    Mail,
+    Patch,
+    Series,
+    SpanKind,
+)
+from reviewbot.output.text import clean, count, counts, rule_failed
+
+WIDTH = 72  # of our own text: quoted twice, it still fits 80 columns
+CONTEXT = 3  # quoted lines before the one that a remark is about
+# RFC 5322 allows 998 bytes a line; servers cut or refuse what is longer (seen: SMTPDataError 500).
+MAX_LINE = 990
+
+# `.invalid` can never be delivered to (RFC 2606): whoever sends must set a real, monitored address
+UNCONFIGURED = Address("reviewbot", "sender-is-not-configured@reviewbot.invalid")
+
+# Addresses that no review mail belongs to: robots that act on mail, and logs of commits.
+NEVER = ("stable@vger.kernel.org", "stable@kernel.org", "*-commits@*", "devnull+*@kernel.org")
+
+# always quoted-printable, never base64: words stay readable in a raw mail, as with git and b4
+_UTF8 = Charset("utf-8")
+_UTF8.header_encoding = QP
+
+_EMAIL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?", re.A)
+_MESSAGE_ID = re.compile(r"(?!.*=\?)[!-;=?-~]{1,900}")
+_RE = re.compile(r"re:", re.I)
+# What b4 takes for a trailer (LoreMessage.find_trailers()), wherever it stands in a reply; and mbox's separator.
+_TRAILER = re.compile(r"\s*(\w\S+):\s+\S", re.A)
+_ALWAYS = re.compile(
+    r"(?:.*-by|.*-to|cc|fixes|.*link|closes|bug|subject|date|from|to|change-id|base-commit|message-id)$", re.I
+)
+_ALONE = re.compile(r"\s*<[^>]*>\s*$|From ")
+
+_HOW = {
+    BaseHow.DECLARED: "as declared",
+    BaseHow.PREFIX: "from the subject",
+    BaseHow.TREE: "from the tree",
+    BaseHow.DATE: "from the mail's date",
+    BaseHow.UNKNOWN: "not known",
+}
+
+
+class Per(StrEnum):
+    """What gets a mail of its own."""
+
+    PATCH = "patch"
+    SERIES = "series"
+
+
+@dataclass(frozen=True, slots=True)
+class ReplySettings:
+    """How replies are made; the defaults make mails to read, not to send."""
+
+    sender: Address = UNCONFIGURED
+    domain: str = ""  # of the Message-IDs, one's own; '' takes the sender's
+    per: Per = Per.PATCH
+    template_dir: Path | None = None  # its files go before the packaged ones, which are also there as packaged/NAME
+    budget: int = 10  # findings in one mail, the most severe; the rest is counted
+    docs: str | None = None  # URL of the rules' pages
+    ruleset: str = __version__
+    salt: str = ""  # goes into the Message-IDs
+    author_only: bool = False  # no Cc
+    opted_out: tuple[str, ...] = ()  # address patterns that never get mail, beside NEVER
+
+    @property
+    def configured(self) -> bool:
+        """A sender was set: without one the mails must not go out."""
+        return self.sender.email != UNCONFIGURED.email
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What is said of one finding."""
+
+    text: str  # without line breaks, ASCII
+    tag: str  # [rule, severity]
+    suggestion: tuple[str, ...]  # lines, each behind "| "
+    finding: Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """Lines of the original, each behind "> " or a mark of what was cut, and the remarks on the last of them."""
+
+    lines: tuple[str, ...]
+    remarks: tuple[Remark, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One patch's part of a mail."""
+
+    patch: Patch
+    heading: str  # the patch's subject as a quoted line
+    quotes: tuple[Quote, ...]
+
+
+def make_replies(review: Review, settings: ReplySettings, *, now: datetime | None = None) -> tuple[EmailMessage, ...]:
+    """The mails for the findings that are shown: one for each patch that has any, or one for the series.
+
+    What was there before a patch is never mailed, and faults alone make no mail. A mail without a
+    Message-ID cannot be answered and is skipped. `now` is the Date:, the system's clock by default.
+    Raises ConfigError where a template is wrong or missing.
+    """
+    findings = [finding for finding in review.shown if not finding.preexisting]
+    now = now or datetime.now(UTC)
+    groups: list[tuple[Mail, Address, list[Finding]]] = []
+    if settings.per is Per.SERIES:
+        cover = review.series.cover
+        targets = [(cover.mail, cover.author)] if cover else []
+        targets += [(patch.mail, patch.author) for patch in review.series.patches]
+        if findings and (target := next((t for t in targets if _answerable(t[0])), None)):
+            groups.append((*target, findings))
+    else:
+        patches = {finding.patch.index: finding.patch for finding in findings}
+        for index, patch in sorted(patches.items()):
+            if _answerable(patch.mail):
+                groups.append((patch.mail, patch.author, [f for f in findings if f.patch.index == index]))
+    return tuple(_reply(review, settings, now, *group) for group in groups)
+
+
+def _answerable(mail: Mail) -> bool:
+    return bool(_MESSAGE_ID.fullmatch(mail.message_id))
+
+
+def _reply(
+    review: Review, settings: ReplySettings, now: datetime, mail: Mail, author: Address, findings: Sequence[Finding]
+) -> EmailMessage:
+    worst = sorted(findings, key=lambda f: (f.severity.rank, f.confidence is Confidence.LOW, f.patch.index, _anchor(f)))
+    kept = worst[: settings.budget]
+    message = EmailMessage()
+    message["From"] = _header_address(settings.sender)
+    to, cc = _recipients(mail, author, settings)
+    message["To"] = [_header_address(address) for address in to]
+    if cc:
+        message["Cc"] = [_header_address(address) for address in cc]
+    subject = header_text(mail.subject)
+    message["Subject"] = subject if _RE.match(subject) else f"Re: {subject}"
+    message["Date"] = now
+    message["Message-ID"] = message_id(mail.message_id, review.series.revision, settings)
+    message["In-Reply-To"] = f"<{mail.message_id}>"
+    above = mail.references or ((mail.in_reply_to,) if mail.in_reply_to else ())
+    chain = dict.fromkeys([*(i for i in above if _MESSAGE_ID.fullmatch(i) and i != mail.message_id), mail.message_id])
+    message["References"] = " ".join(f"<{i}>" for i in chain)
+    # RFC 3834; what other robots look for before they answer
+    message["Auto-Submitted"] = "auto-generated"
+    message["X-Reviewbot-Version"] = header_text(settings.ruleset)
+    message["X-Reviewbot-Revision"] = f"v{review.series.revision}"
+    message["X-Reviewbot-Rules"] = ", ".join(dict.fromkeys(header_text(finding.rule) for finding in kept))
+    message["X-Reviewbot-Fingerprints"] = ", ".join(dict.fromkeys(header_text(f.fingerprint) for f in kept))
+    text = _text(review, settings, mail, kept, worst[settings.budget :])
+    long = any(len(line) > MAX_LINE for line in text.encode().split(b"\n"))
+    message.set_content(text, cte="quoted-printable" if long else "7bit" if text.isascii() else "8bit")
+    return message
+
+
+def message_id(target: str, revision: int, settings: ReplySettings) -> str:
+    """The Message-ID of the reply to `target`, with brackets: the same whenever and wherever it is made.
+
+    reviewbot's own version does not go in: after an upgrade the same posting is not answered again.
+    """
+    digest = hashlib.sha256(f"{target}|{revision}|{settings.per}|{settings.salt}".encode()).hexdigest()[:24]
+    domain = settings.domain or settings.sender.email.rpartition("@")[2]
+    return f"<reviewbot.{settings.per}.{digest}@{re.sub(r'[^A-Za-z0-9.-]', '', domain)}>"
+
+
+def _recipients(mail: Mail, author: Address, settings: ReplySettings) -> tuple[list[Address], list[Address]]:
+    """To: the author. Cc: whom the original mail names, but for those who are not to get such mail."""
+    never = (*NEVER, *settings.opted_out, settings.sender.email)
+    seen: set[str] = set()
+
+    def take(addresses: Iterable[Address]) -> list[Address]:
+        taken = []
+        for address in addresses:
+            email = address.email.lower()
+            if email in seen or not _EMAIL.fullmatch(email) or any(fnmatchcase(email, p.lower()) for p in never):
+                continue
+            seen.add(email)
+            taken.append(address)
+        return taken
+
+    # a relay's own address (devnull+...) is among NEVER: where the body names no author, Reply-To: does
+    to = take([author]) or take(mail.reply_to) or take([mail.sender])
+    cc = take([mail.sender, *mail.reply_to, *mail.to, *mail.cc])
+    return (to or cc, []) if settings.author_only or not to else (to, cc)
+
+
+def header_text(value: str) -> str:
+    """The value as one line without anything that could end it, hide in it or be decoded once more."""
+    text = "".join(c if c.isprintable() else " " if c.isspace() else "" for c in value)
+    return " ".join(text.replace("=?", "= ?").split())
+
+
+def _header_address(address: Address) -> MailAddress:
+    user, _, domain = address.email.rpartition("@")
+    # a name is for people: what is longer would only break the line length
+    return MailAddress(header_text(address.name)[:128], user, domain)
+
+
+# --- the text -------------------------------------------------------------------------------------
+
+
+def _text(review: Review, settings: ReplySettings, mail: Mail, kept: Sequence[Finding], held: Sequence[Finding]) -> str:
+    series = review.series
+    patches = {finding.patch.index: finding.patch for finding in kept}
+    own = {*patches, *(finding.patch.index for finding in held)}
+    elsewhere = {finding.patch.index for finding in review.shown if not finding.preexisting} - own
+    sections = [
+        Section(patch, quoted(f"Subject: {patch.mail.subject}"), tuple(_quotes(patch, findings)))
+        for _, patch in sorted(patches.items())
+        if (findings := [finding for finding in kept if finding.patch.index == patch.index])
+    ]
+    values: dict[str, Any] = {
+        "version": settings.ruleset,
+        "series": series,
+        "per": settings.per,
+        "base": _base(series),
+        "sections": sections,
+        "counts": counts(finding.severity for finding in (*kept, *held)),
+        "held_back": counts(finding.severity for finding in held),
+        "budget": settings.budget,
+        "elsewhere": len(elsewhere),
+        "silent": len(series.patches) - len(own) - len(elsewhere),
+        "unread": sum(not rule_failed(fault) for fault in review.errors),
+        "docs": settings.docs,
+        # quoted for the shell: a Message-ID is a stranger's text that somebody will paste
+        "command": f"reviewbot lore {shlex.quote(mail.message_id)}",
+    }
+    body = _render(f"{settings.per}.j2", settings.template_dir, values)
+    return "\n".join(_guard(body.strip("\n").split("\n"))) + "\n"
+
+
+def _base(series: Series) -> str:
+    how = series.base.how
+    return f"{_ascii(str(series.base))}, {_HOW[how]}" if how is not BaseHow.UNKNOWN else _HOW[how]
+
+
+def quoted(line: str) -> str:
+    """A line of the original, quoted. Only what would act on a screen or break the mail is replaced."""
+    return "> " + clean(line, tabs=True)
+
+
+def _ascii(text: str) -> str:
+    """Our own text is ASCII, whatever it names."""
+    return clean(text).encode("ascii", "backslashreplace").decode()
+
+
+def wrap(text: str, tail: str = "") -> str:
+    """A paragraph filled to WIDTH, `tail` in one piece behind it."""
+    lines = [""]
+    for word in [*_ascii(" ".join(text.split())).split(" "), *([f" {tail}"] if tail else [])]:
+        # two columns are left for what _guard may put before a line
+        if lines[-1] and len(lines[-1]) + 1 + len(word) > WIDTH - 2:
+            lines.append(word.strip())
+        else:
+            lines[-1] += f" {word}" if lines[-1] else word.strip()
+    return "\n".join(lines)
+
+
+def _guard(lines: Sequence[str]) -> Iterator[str]:
+    """No line of our own that b4 would take for a trailer, or an mbox for the next mail."""
+    end = next((n for n, line in enumerate(lines) if line == "-- "), len(lines))
+    for n, line in enumerate(lines):
+        line = line if line == "-- " else clean(line, tabs=True)
+        match = _TRAILER.match(line)
+        # b4 joins a name and the address on the next line
+        near = " ".join(lines[n : n + 3])
+        trailer = match and ("@" in near or "://" in near or _ALWAYS.match(match[1]))
+        yield f"| {line}" if n < end and (trailer or _ALONE.match(line)) else line
+
+
+def _anchor(finding: Finding) -> int:
+    """The mail's line, from 1, below which a finding is spoken of; 0 where it is not in the body."""
+    span = finding.span
+    if span.kind is SpanKind.HEADER:
+        return 0
+    if span.kind is SpanKind.MESSAGE:
+        return min(span.message_line or span.line, len(finding.patch.mail.body))
+    hunk = _hunk_at(finding.patch, span.message_line)
+    if hunk is None:
+        return 0
+    # a statement of several lines is quoted to its end
+    last = span.end_line if span.end_column > 1 else span.end_line - 1
+    removed = span.kind is SpanKind.REMOVED
+    ends = [n.message_line for n in hunk.lines if span.line <= ((n.old if removed else n.new) or 0) <= last]
+    return max([span.message_line, *ends])
+
+
+def _hunk_at(patch: Patch, message_line: int) -> Hunk | None:
+    for file in patch.files:
+        for hunk in file.hunks:
+            if hunk.lines and hunk.lines[0].message_line <= message_line <= hunk.lines[-1].message_line:
+                return hunk
+    return None
+
+
+def _file_of(patch: Patch, hunk: Hunk) -> FileDiff:
+    return next(file for file in patch.files if any(hunk is other for other in file.hunks))
+
+
+def _quotes(patch: Patch, findings: Sequence[Finding]) -> Iterator[Quote]:
+    """The mail's lines that the findings are about, in the mail's order, each piece with its remarks."""
+    body = patch.mail.body
+    at: dict[int, list[Finding]] = {}
+    apart: list[Finding] = []
+    for finding in sorted(findings, key=lambda f: (_anchor(f), f.severity.rank, f.span.column)):
+        anchor = _anchor(finding)
+        if anchor:
+            at.setdefault(anchor, []).append(finding)
+        else:
+            apart.append(finding)
+    # headers first, as in the mail; code that only the tree has goes last
+    headers = [finding for finding in apart if finding.span.kind is SpanKind.HEADER]
+    for line in dict.fromkeys(f"{finding.span.path}: {finding.span.text}" for finding in headers):
+        same = [finding for finding in headers if f"{finding.span.path}: {finding.span.text}" == line]
+        yield Quote((quoted(line),), tuple(_remark(finding, frozenset()) for finding in same))
+
+    shown = 0  # the last line quoted
+    hunk: Hunk | None = None
+    keep = _kept(patch, at)
+    for anchor, group in at.items():
+        lines: list[str] = []
+        before, hunk = hunk, _hunk_at(patch, anchor)
+        if hunk is not None and hunk is not before:
+            lines += _head(patch, hunk, new_file=before is None or _file_of(patch, before) is not _file_of(patch, hunk))
+            shown = hunk.message_line
+        for number in (n for n in keep if shown < n <= anchor):
+            if number > shown + 1 and (shown or hunk is not None):
+                lines.append("[ ... ]")
+            lines.append(quoted(body[number - 1]))
+            shown = number
+        yield Quote(tuple(lines), tuple(_remark(finding, keep.keys()) for finding in group))
+
+    for finding in apart:
+        if finding.span.kind is not SpanKind.HEADER:
+            where = wrap(f"In {finding.span.path}, outside of what the patch shows:")
+            code = "| " + clean(finding.span.text, tabs=True)
+            yield Quote((*where.split("\n"), "", code), (_remark(finding, keep.keys()),))
+
+
+def _kept(patch: Patch, at: dict[int, list[Finding]]) -> dict[int, None]:
+    """Numbers of the mail's lines to quote, in order: those spoken of, some before them, and related ones above."""
+    keep: set[int] = set()
+    for anchor, group in at.items():
+        hunk = _hunk_at(patch, anchor)
+        first = hunk.message_line + 1 if hunk else 1
+        begin = min(finding.span.message_line or anchor for finding in group)
+        keep.update(range(max(first, begin - CONTEXT), anchor + 1))
+        for finding in group:
+            keep.update(span.message_line for span, _ in finding.related if first <= span.message_line < anchor)
+    for number in sorted(keep):
+        # a mark for what was cut is as long as one or two lines
+        gap = next((n for n in (2, 3) if number + n in keep), 0)
+        if gap and number + 1 not in keep and _hunk_at(patch, number) is _hunk_at(patch, number + gap):
+            keep.update(range(number + 1, number + gap))
+    return dict.fromkeys(sorted(keep))
+
+
+def _head(patch: Patch, hunk: Hunk, *, new_file: bool) -> Iterator[str]:
+    """What stands above a hunk in the mail: the file's name, where it was not yet quoted, and the @@ line."""
+    body = patch.mail.body
+    if new_file:
+        first = _file_of(patch, hunk).hunks[0].message_line - 1
+        names = [n for n in (first - 2, first - 1) if n >= 0 and body[n].startswith(("--- ", "+++ "))]
+        git = next((n for n in range(first - 1, -1, -1) if body[n].startswith(("diff --git ", "@@ -"))), None)
+        # no hunk lies between a file's header and its first hunk: behind one, the diff is not git's
+        at = [git] if git is not None and body[git].startswith("diff") else names
+        yield from (quoted(body[n]) for n in at)
+    yield quoted(body[hunk.message_line - 1])
+
+
+def _remark(finding: Finding, quoted_lines: Iterable[int]) -> Remark:
+    text = finding.message
+    for span, said in finding.related:
+        code = span.text.strip()
+        code = code if len(code) <= 60 else code[:57] + "..."
+        where = "" if span.message_line in quoted_lines else f" in {span.path}"
+        text += f' ({said}{where}: "{code}")' if said else f' (see "{code}"{where})'
+    if finding.places:
+        # by file and number of places: line numbers say nothing to who reads the mail without the tree
+        paths = [span.path for span in finding.places]
+        text += ". The same in " + ", ".join(f"{p} ({count(paths.count(p), 'place')})" for p in dict.fromkeys(paths))
+    low = ", low confidence" if finding.confidence is Confidence.LOW else ""
+    suggestion = finding.suggestion.rstrip("\n").split("\n") if finding.suggestion else []
+    return Remark(
+        text=_ascii(text),
+        tag=f"[{_ascii(finding.rule)}, {finding.severity}{low}]",
+        suggestion=tuple("| " + clean(line, tabs=True) for line in suggestion),
+        finding=finding,
+    )
+
+
+def _packaged(name: str) -> str | None:
+    """A packaged template's text; None where there is none of that name."""
+    if not re.fullmatch(r"[a-z]+\.j2", name):
+        return None
+    try:
+        folder = resources.files("reviewbot.templates")
+    except ModuleNotFoundError:  # run from the source tree without an installation
+        folder = Path(__file__).parent.parent / "templates"
+    file = folder / name
+    return file.read_text("utf-8") if file.is_file() else None
+
+
+def _render(name: str, directory: Path | None, values: dict[str, Any]) -> str:
+    # jinja2 takes 0.1 s to import, which `check` and `lore` need not pay
+    import jinja2
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    packaged = jinja2.FunctionLoader(_packaged)
+    own = [jinja2.FileSystemLoader(directory)] if directory else []
+    environment = ImmutableSandboxedEnvironment(
+        loader=jinja2.ChoiceLoader([*own, packaged, jinja2.PrefixLoader({"packaged": packaged})]),
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # plain text; what comes out is cleaned line by line
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["wrap"] = wrap
+    environment.filters["count"] = count
+    try:
+        return environment.get_template(name).render(values)
+    except jinja2.TemplateNotFound as error:
+        raise ConfigError(f"template '{error.name}' does not exist") from error
+    except jinja2.TemplateSyntaxError as error:
+        raise ConfigError(f"template '{error.name or name}', line {error.lineno}: {error.message}") from error
+    except (jinja2.TemplateError, ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError,
+            ValueError) as error:  # fmt: skip
+        raise ConfigError(f"template '{name}': {error}") from error
+
+
+# --- bytes ----------------------------------------------------------------------------------------
+
+
+def serialise(message: EmailMessage, *, newline: str = "\n") -> bytes:
+    r"""The single-part mail as bytes; `newline` is '\r\n' for SMTP. See the module's docstring for why."""
+    if message.is_multipart():
+        raise ValueError("a reply has one part")
+    head = "".join(_header(name, value) + "\n" for name, value in message.items())
+    encoding = str(message.get("Content-Transfer-Encoding", "7bit")).strip().lower()
+    if encoding in ("7bit", "8bit", "binary"):
+        payload = message.get_payload(decode=True)
+        body = payload if isinstance(payload, bytes) else b""
+    else:
+        body = str(message.get_payload()).encode("ascii")
+    data = head.encode("ascii") + b"\n" + body.replace(b"\r\n", b"\n")
+    return data.replace(b"\n", newline.encode())
+
+
+def _header(name: str, value: Any) -> str:
+    addresses = getattr(value, "addresses", None)
+    if addresses is not None:
+        return _fold(f"{name}: ", [_address(address) for address in addresses], ", ")
+    text = header_text(str(value))
+    words = text.split(" ")
+    if text.isascii() and max(map(len, words)) < 900:
+        return _fold(f"{name}: ", words, " ")
+    return f"{name}: {Header(text, _UTF8, maxlinelen=75, header_name=name).encode()}"
+
+
+def _address(address: MailAddress) -> str:
+    name, email = header_text(address.display_name), header_text(address.addr_spec).replace(" ", "")
+    if name.isascii():
+        return formataddr((name, email))
+    return f"{Header(name, _UTF8, maxlinelen=75).encode()} <{email}>"
+
+
+def _fold(start: str, pieces: Sequence[str], between: str) -> str:
+    """Pieces on lines of at most 75 columns where they fit, continued lines behind one space."""
+    lines = [start]
+    for n, piece in enumerate(pieces):
+        last = piece if n == len(pieces) - 1 else piece + between.rstrip()
+        if len(lines[-1]) + len(last) > 75 and lines[-1] not in (start, " "):
+            lines[-1] = lines[-1].rstrip()
+            lines.append(" ")
+        lines[-1] += last + " "
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def write_mbox(messages: Iterable[EmailMessage], target: Path | IO[bytes]) -> None:
+    """The mails as an mbox (mboxrd), as mutt reads it.
+
+    `git send-email` takes one mail a file, so write one each for it; it sends them as they are with
+    `--suppress-cc=author --suppress-cc=body` (`all` would drop the Cc: header, too).
+    """
+    if isinstance(target, Path):
+        with target.open("wb") as file:
+            write_mbox(messages, file)
+        return
+    for message in messages:
+        date = getattr(message["Date"], "datetime", None) or datetime.now(UTC)
+        target.write(f"From reviewbot {date:%a %b %e %H:%M:%S %Y}\n".encode("ascii"))
+        target.write(re.sub(rb"(?m)^(>*From )", rb">\1", serialise(message)).rstrip(b"\n") + b"\n\n")

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a rule is: Rule, Report, Scope and the decorator that makes a rule of a function.
+
+Belongs here: what a rule declares of itself. What every rule would otherwise have to do (base gate,
+scope, moves, causation) is the engine's. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from reviewbot.base import parse_version
+from reviewbot.c.code import Code, Place
+from reviewbot.model import Confidence, Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which files a rule looks at: `include` and `exclude` are path prefixes or whole paths, `suffixes` file endings.
+
+    The defaults leave out what is not kernel code: documentation, tools, scripts, samples.
+    """
+
+    include: tuple[str, ...] = ()  # empty: every file
+    exclude: tuple[str, ...] = ("Documentation/", "tools/", "scripts/", "samples/")
+    suffixes: tuple[str, ...] = (".c", ".h")
+
+    def covers(self, path: str) -> bool:
+        """The rule looks at this file."""
+        return (
+            path.endswith(self.suffixes)
+            and not path.startswith(self.exclude)
+            and (not self.include or path.startswith(self.include))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a rule yields: the tokens (or comment) it is about, and one phrase that names the function.
+
+    `related` are further places that make it true; together with `at` they are the evidence that must hold a
+    line of the patch. `suggestion` is what the line at `at` should read instead. `severity` overrides the rule's.
+    """
+
+    at: Sequence[Place]
+    message: str
+    related: tuple[tuple[Sequence[Place], str], ...] = ()
+    suggestion: str | None = None
+    severity: Severity | None = None
+
+
+Check = Callable[[Code], Iterable[Report]]
+
+
+@dataclass(frozen=True, slots=True)
+class CodeRule:
+    """A rule over C. Its name comes from its file's place (`registry`), so that it cannot misname itself."""
+
+    name: str  # lock-drop/stale-vma
+    id: str  # DR06
+    severity: Severity
+    confidence: Confidence
+    since: tuple[int, int] | None  # the first kernel in which it holds; None: always did
+    until: tuple[int, int] | None  # the first kernel in which it holds no more; None: still does
+    scope: Scope
+    words: tuple[str, ...]  # not run on a file diff that contains none of these
+    style: bool  # about a line as such: a line that the series only moves is not reported
+    needs: str  # "diff", "file" or "tree"
+    yields_to: tuple[str, ...]  # not shown on a line of which one of these rules speaks
+    summary: str
+    check: Check
+
+    def holds_for(self, version: tuple[int, int] | None) -> bool:
+        """The base gate; an unknown version is taken for a current one."""
+        if version is None:
+            return self.until is None
+        return (self.since is None or version >= self.since) and (self.until is None or version < self.until)
+
+
+def code_rule(
+    severity: Severity,
+    *,
+    id: str,  # noqa: A002 - the rule book's word
+    words: Sequence[str],
+    since: str | None = None,
+    until: str | None = None,
+    scope: Scope = Scope(),
+    style: bool = False,
+    needs: str = "diff",
+    confidence: Confidence = Confidence.LOW,
+    yields_to: Sequence[str] = (),
+) -> Callable[[Check], CodeRule]:
+    """Make a rule of a function from Code to Reports.
+
+    `since` and `until` are kernel versions ("v5.8"); `words` must be such that every report needs one of them in
+    the file diff. Raises ValueError for a version that is none.
+    """
+
+    def make(check: Check) -> CodeRule:
+        family, stem = check.__module__.split(".")[-2:]
+        doc = check.__globals__.get("__doc__") or ""
+        return CodeRule(
+            name=f"{family}/{stem}".replace("_", "-"),
+            id=id,
+            severity=severity,
+            confidence=confidence,
+            since=parse_version(since) if since else None,
+            until=parse_version(until) if until else None,
+            scope=scope,
+            words=tuple(words),
+            style=style,
+            needs=needs,
+            yields_to=tuple(yields_to),
+            summary=doc.strip().split("\n")[0].rstrip("."),
+            check=check,
+        )
+
+    return make

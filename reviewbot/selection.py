@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is shown to whom and, where not, why.
+
+Belongs here: every reason not to show a finding. Does not belong here: finding it, printing it. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from reviewbot.finding import Finding, Review, order
+from reviewbot.model import Confidence, Patch, Severity
+
+# reviewbot: ignore lock-drop/stale-vma the walk is restarted by the caller
+_IGNORE = re.compile(r"\s*reviewbot:\s+ignore\s+([A-Za-z0-9/_-]{1,80})\s+(\S.*)", re.I)
+
+PREEXISTING = "preexisting"
+IGNORED = "ignored"
+LOW_CONFIDENCE = "low confidence"
+SEVERITY = "severity"
+SAID_BY = "said by"
+FOLDED = "folded"  # one of the places of a finding that is shown
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a person asked to see."""
+
+    strict: bool = False  # note, info and low confidence too
+
+
+def matches(wanted: Sequence[str], rule: str, rule_id: str = "") -> bool:
+    """A rule is named by one of: its name, its family, its id."""
+    return any(word in (rule, rule.split("/")[0], rule_id) for word in wanted)
+
+
+def select(review: Review, selection: Selection) -> Review:
+    """The same review with `shown` and `why_not_shown` set."""
+    decided = [_decide(finding, selection) for finding in review.findings]
+    said = {(f.rule, f.patch.index, f.span.path, f.span.line) for f in decided if f.shown}
+    return replace(review, findings=tuple(sorted(_fold(_yield(finding, said) for finding in decided), key=order)))
+
+
+def _decide(finding: Finding, selection: Selection) -> Finding:
+    why: str | None = None
+    if finding.preexisting:
+        why = PREEXISTING
+    elif reason := suppressed(finding.patch, finding.rule):
+        why = f"{IGNORED}: {reason}"
+    elif not selection.strict and finding.confidence is Confidence.LOW:
+        why = LOW_CONFIDENCE
+    elif not selection.strict and finding.severity in (Severity.NOTE, Severity.INFO):
+        why = SEVERITY
+    return replace(finding, shown=why is None, why_not_shown=why)
+
+
+def _yield(finding: Finding, said: Collection[tuple[str, int, str, int]]) -> Finding:
+    """Two rules about one line: the one that knows more speaks."""
+    for rule in finding.yields_to:
+        if finding.shown and (rule, finding.patch.index, finding.span.path, finding.span.line) in said:
+            return replace(finding, shown=False, why_not_shown=f"{SAID_BY} {rule}")
+    return finding
+
+
+def _fold(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """One comment, not twenty: what a rule says in the same words of one patch is said once, with its places."""
+    groups: dict[tuple[object, ...], list[Finding]] = {}
+    for finding in findings:
+        key = (finding.rule, finding.patch.index, finding.message) if finding.shown else finding.fingerprint
+        groups.setdefault((key, finding.shown), []).append(finding)
+    for group in groups.values():
+        if group[0].shown and len(group) > 1:
+            yield replace(group[0], places=tuple(finding.span for finding in group[1:]))
+            yield from (replace(finding, shown=False, why_not_shown=FOLDED) for finding in group[1:])
+        else:
+            yield from group
+
+
+def suppressed(patch: Patch, rule: str) -> str | None:
+    """The reason given below the patch's --- for not reporting a rule; None where there is none.
+
+    Without a reason it does not count: that is the price of silence.
+    """
+    for line in patch.notes.split("\n"):
+        if (match := _IGNORE.match(line)) and matches((match[1],), rule):
+            return match[2].strip()
+    return None

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Mail out of public-inbox's git repositories, with git alone.
+
+A public-inbox (v2) keeps its mails in epochs: bare repositories with one commit a mail, the mail being
+the file `m` of that commit (`d` is one that was taken down). Neither public-inbox's index nor its
+software is needed: a thread is found by reading the headers of all mails, about 10,000 a second.
+Runs git, which is kept from every configuration but the repository's own; the content is not trusted.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import IO
+
+from reviewbot.mail import MAX_MAIL
+from reviewbot.model import InputError, NotFoundError
+from reviewbot.source import look, read_head, thread_members
+
+_EPOCH = re.compile(r"(\d{1,4})\.git")
+
+
+class EpochSource:
+    """A public-inbox directory (`git/0.git`, `git/1.git` ...), or one bare epoch."""
+
+    def __init__(self, path: str | PathLike[str]) -> None:
+        """Raises InputError where `path` is not there or no such directory."""
+        self.path = Path(path)
+        look(path)
+        self.epochs = _epochs(self.path)
+        if not self.epochs:
+            raise InputError(f"'{path}' is no public-inbox archive: it has no git/0.git")
+
+    def mails(self) -> Iterator[tuple[str, bytes]]:
+        """(commit, raw mail) of every mail in the order in which the archive took them, oldest first."""
+        for git_dir in self.epochs:
+            for commit, _, raw in _read(git_dir, _commits(git_dir)):
+                if raw is not None:
+                    yield commit, raw
+
+    def thread(self, message_id: str) -> list[bytes]:
+        """See `Source.thread`; in the archive's order. Raises InputError where git cannot read the archive."""
+        places = []
+        heads = []
+        gone: set[str] = set()
+        for git_dir in self.epochs:
+            empty = []
+            for commit, blob, raw in _read(git_dir, _commits(git_dir)):
+                if raw is None:
+                    empty.append(commit)
+                else:
+                    # only the headers are kept: an epoch may have a gigabyte
+                    places.append((git_dir, commit, blob))
+                    heads.append(read_head(raw))
+            gone.update(blob for _, blob, raw in _read(git_dir, empty, "d") if raw is not None)
+        members = [places[n] for n in thread_members(heads, message_id) if places[n][2] not in gone]
+        if not members:
+            raise NotFoundError(f"no mail <{message_id}> in '{self.path}'")
+        mails = []
+        for git_dir in self.epochs:
+            commits = [commit for where, commit, _ in members if where == git_dir]
+            mails += [raw for _, _, raw in _read(git_dir, commits) if raw is not None]
+        return mails
+
+
+def is_epoch(path: Path) -> bool:
+    """The directory looks like a public-inbox archive or a bare git repository."""
+    return bool(_epochs(path)) or (path / "all.git").is_dir()
+
+
+def _epochs(path: Path) -> tuple[Path, ...]:
+    """The bare repositories, oldest first."""
+    try:
+        numbered = [(int(match[1]), at) for at in (path / "git").iterdir() if (match := _EPOCH.fullmatch(at.name))]
+    except OSError:
+        numbered = []
+    if numbered:
+        return tuple(at for _, at in sorted(numbered))
+    return (path,) if (path / "HEAD").is_file() and (path / "objects").is_dir() else ()
+
+
+def _git(git_dir: Path, *words: str) -> tuple[list[str], dict[str, str]]:
+    """Command and environment. The environment is made anew, so no GIT_DIR or GIT_CONFIG_* of the caller counts."""
+    environment = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "LC_ALL": "C",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_SYSTEM": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        # a repository that claims to be a partial clone must not make git fetch: its remote could be a command
+        "GIT_NO_LAZY_FETCH": "1",
+        "GIT_ALLOW_PROTOCOL": "none",
+    }
+    # an archive often belongs to another user (a mirror daemon); the setting counts only from the command line
+    return ["git", "-c", "safe.directory=*", f"--git-dir={git_dir}", *words], environment
+
+
+def _commits(git_dir: Path) -> list[str]:
+    """All commits, oldest first; none for an epoch that has just begun."""
+    command, environment = _git(git_dir, "rev-list", "--reverse", "HEAD", "--")
+    try:
+        done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    except OSError as error:
+        raise InputError(f"cannot run git: {error.strerror}") from error
+    if done.returncode:
+        why = done.stderr.decode("utf-8", "replace")
+        if "bad revision 'HEAD'" in why:
+            return []
+        raise InputError(f"cannot read '{git_dir}': {(why.splitlines() or ['git failed'])[0]}")
+    return done.stdout.decode("ascii").split()
+
+
+def _read(git_dir: Path, commits: Sequence[str], name: str = "m") -> Iterator[tuple[str, str, bytes | None]]:
+    """(commit, blob, content) of a file in each commit; the content is None where it is missing or too large."""
+    if not commits:
+        return
+    command, environment = _git(git_dir, "cat-file", "--batch", "--buffer")
+    with tempfile.TemporaryFile() as wanted:
+        # a file, not a pipe: git may answer while it is still being asked
+        wanted.write("".join(f"{commit}:{name}\n" for commit in commits).encode())
+        wanted.seek(0)
+        with subprocess.Popen(
+            command, env=environment, stdin=wanted, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=1 << 20
+        ) as git:
+            assert git.stdout is not None
+            try:
+                for commit in commits:
+                    words = git.stdout.readline().split()
+                    if words[1:] == [b"missing"]:
+                        yield commit, "", None
+                        continue
+                    if len(words) != 3:
+                        raise InputError(f"archive '{git_dir}' is damaged: git cat-file stopped at {commit[:12]}")
+                    size = int(words[2])
+                    content = None
+                    if words[1] == b"blob" and size <= MAX_MAIL:
+                        content = git.stdout.read(size)
+                    else:
+                        _skip(git.stdout, size)
+                    git.stdout.read(1)
+                    yield commit, words[0].decode("ascii"), content
+            finally:
+                git.kill()
+
+
+def _skip(stream: IO[bytes], size: int) -> None:
+    while size > 0 and (chunk := stream.read(min(size, 1 << 20))):
+        size -= len(chunk)

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Mail out of files: an mbox (also gzipped), a mail, a maildir, a directory of mails, standard input.
+
+Reads the disk; what a mail says is left to `reviewbot.mail`.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import sys
+import zlib
+from collections.abc import Iterator
+from os import PathLike
+from pathlib import Path
+from stat import S_ISDIR
+
+from reviewbot.mail import split_mbox
+from reviewbot.model import InputError, NotFoundError
+from reviewbot.source import MAX_UNPACKED, cannot_open, look, read_head, thread_members
+
+_MAIL_FILES = (".eml", ".patch", ".mbox", ".mbx", ".mbox.gz")
+_GZIP = b"\x1f\x8b"
+
+
+class MboxSource:
+    """The mails of one file, of a maildir, or of a directory's *.eml, *.patch and *.mbox; '-' is standard input.
+
+    Everything is read when it is asked for, and standard input therefore only once.
+    """
+
+    def __init__(self, path: str | PathLike[str]) -> None:
+        """Raises InputError where `path` cannot be opened or holds no mail files."""
+        self.path = Path(path)
+        self.name = "standard input" if str(path) == "-" else str(path)
+        self._files = None if str(path) == "-" else _files(self.path)
+
+    def mails(self) -> Iterator[tuple[str, bytes]]:
+        """(file name, raw mail) of every mail, in the order of the file names and within them.
+
+        Raises InputError where a file cannot be read or there is no mail at all.
+        """
+        empty = True
+        for name, data in self._contents():
+            for mail in split_mbox(data) if data.strip() else ():
+                empty = False
+                yield name, mail
+        if empty:
+            raise InputError(f"no mail in '{self.name}': it is empty")
+
+    def thread(self, message_id: str) -> list[bytes]:
+        """See `Source.thread`; in the order of the file. Raises InputError where a file cannot be read."""
+        mails = [raw for _, raw in self.mails()]
+        members = thread_members([read_head(raw) for raw in mails], message_id)
+        if not members:
+            raise NotFoundError(f"no mail <{message_id}> in '{self.name}'")
+        return [mails[n] for n in members]
+
+    def _contents(self) -> Iterator[tuple[str, bytes]]:
+        if self._files is None:
+            yield self.name, _unpack(self.name, sys.stdin.buffer.read())
+            return
+        for file in self._files:
+            try:
+                data = file.read_bytes()
+            except OSError as error:
+                raise cannot_open(file, error) from error
+            yield str(file), _unpack(str(file), data)
+
+
+def _files(path: Path) -> list[Path]:
+    if not S_ISDIR(look(path).st_mode):
+        return [path]
+    try:
+        if (path / "cur").is_dir() or (path / "new").is_dir():
+            # tmp/ holds what is still being delivered; names begin with the time of delivery
+            found = [file for part in ("cur", "new") if (path / part).is_dir() for file in (path / part).iterdir()]
+            return sorted(found, key=lambda file: file.name)
+        found = sorted(file for file in path.iterdir() if file.name.lower().endswith(_MAIL_FILES))
+    except OSError as error:
+        raise cannot_open(path, error) from error
+    if not found:
+        raise InputError(f"no mail in '{path}': neither a public-inbox archive nor a maildir, and no *.eml or *.patch")
+    return found
+
+
+def _unpack(name: str, data: bytes) -> bytes:
+    if not data.startswith(_GZIP):
+        return data
+    try:
+        unpacked = gzip.GzipFile(fileobj=io.BytesIO(data)).read(MAX_UNPACKED + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"cannot unpack '{name}': {str(error) or 'it is cut off'}") from error
+    if len(unpacked) > MAX_UNPACKED:
+        raise InputError(f"'{name}' is too large: it unpacks to more than {MAX_UNPACKED >> 20} MiB")
+    return unpacked

@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 
 MSGID := 20260914081200.1234-1-mara@example.org
 MBOX := tests/data/example.mbox
@@ -17,8 +17,8 @@ demo: $(VENV)/.installed
 	@echo '$$ reviewbot lore $(MSGID) -m $(MBOX)'
 	@$(BIN)/reviewbot lore $(MSGID) -m $(MBOX) || test $$? -eq 1
 	@echo
-	@echo '$$ reviewbot reply $(MSGID) -m $(MBOX)'
-	@$(BIN)/reviewbot reply $(MSGID) -m $(MBOX)
+	@echo '$$ reviewbot reply $(MSGID) -m $(MBOX) -P 3'
+	@$(BIN)/reviewbot reply $(MSGID) -m $(MBOX) -P 3
 
 test: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

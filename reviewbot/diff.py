@@ -123,7 +123,10 @@ def _salvage(region: list[str], begin: int, end: int) -> tuple[list[tuple[str, i
             mark = region[at][:1]
             if mark not in (" ", "+", "-", "\\", "\n"):
                 why = (at, "hunk is corrupt: not a diff line (line-wrapped?)")
-                break
+                if at > n + 1:
+                    break
+                at += 1  # a wrapped hunk heading: what follows it is the hunk
+                continue
             if (mark in "- \n" and old == 0) or (mark in "+ \n" and new == 0):
                 why = (n, "hunk is corrupt: it holds more lines than its header says")
                 break
@@ -140,7 +143,7 @@ def _salvage(region: list[str], begin: int, end: int) -> tuple[list[tuple[str, i
                 text = f"@@ -{numbers[1]},{want[0] - old} +{numbers[2]},{want[1] - new} @@{numbers[3]}\n"
         if want != [old, new]:
             kept.append((text, n))
-            kept.extend((region[line], line) for line in range(n + 1, at))
+            kept.extend((region[line], line) for line in range(n + 1, at) if not (why and line == why[0]))
         n = at
     return kept, broken
 

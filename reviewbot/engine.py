@@ -8,7 +8,7 @@ that a rule which raises costs only itself. Pure.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from reviewbot.c.code import Code, Place, images
 from reviewbot.c.skeleton import Function
@@ -16,13 +16,18 @@ from reviewbot.finding import Fault, Finding, Review, fingerprint, order
 from reviewbot.model import LineKind, Patch, Series, Severity
 from reviewbot.rule import CodeRule, Report
 
-def review(series: Series, rules: Sequence[CodeRule]) -> Review:
-    """Run the rules over every patch of a series. Every finding is in the result, `selection` says which are shown."""
+def review(series: Series, rules: Sequence[CodeRule], only: Collection[int] | None = None) -> Review:
+    """Run the rules over the patches of a series. Every finding is in the result, `selection` says which are shown.
+
+    `only` restricts it to the patches of these numbers; the others still tell which lines were moved.
+    """
     removed = _removed(series.patches)
     findings: list[Finding] = []
     errors: list[Fault] = []
     live = [rule for rule in rules if rule.holds_for(series.base.version)]
     for patch in series.patches:
+        if only is not None and patch.index not in only:
+            continue
         for broken in patch.unreadable:
             errors.append(Fault(patch.mail, patch.index, broken.message_line, broken.reason, broken.text))
         after = images(patch.files, LineKind.ADDED, series.base.version)
@@ -64,16 +69,26 @@ def _review_file(
         return
     for rule in candidates:
         try:
-            reports = list(rule.check(after))
+            reports = list(_once(rule.check(after)))
             if not reports:
                 continue
-            old = Counter(_key(report, before) for report in rule.check(before))
+            old = Counter(_key(report, before) for report in _once(rule.check(before)))
         except Exception as error:  # noqa: BLE001 - a rule is a plug-in: its bug must cost only its findings
             line = diff.message_line
             message = f"rule {rule.name} failed on {diff.path}: {type(error).__name__}: {error}"
-            errors.append(Fault(patch.mail, patch.index, line, message, ""))
+            errors.append(Fault(patch.mail, patch.index, line, message, "", rule.name))
             continue
         yield from _findings(rule, patch, after, reports, old, removed)
+
+
+def _once(reports: Iterable[Report]) -> Iterator[Report]:
+    """A place that is reached on two ways is one report."""
+    seen: set[tuple[object, ...]] = set()
+    for report in reports:
+        key = (report.at[0], report.at[-1], report.message)
+        if key not in seen:
+            seen.add(key)
+            yield report
 
 
 def _key(report: Report, code: Code) -> tuple[str, ...]:

@@ -52,6 +52,7 @@ class Fault:
     message_line: int  # in the mail's body, from 1; 0 where no line is to blame
     message: str
     text: str  # the line, '' where there is none
+    rule: str | None = None  # the rule that raised; None for a diff that cannot be read
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ belong here: reading C, judging it. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from reviewbot.c.code import Call, Code, calls
 from reviewbot.c.flow import Edge, Flow, facts
@@ -134,6 +134,22 @@ def mm_of_lock(argument: Sequence[Token], members: Sequence[str] = ("mmap_lock",
     return ("&" if tokens[-2].text == "." else "") + "".join(t.text for t in owner)
 
 
+def replacement(code: Code, call: Call) -> str | None:
+    """The line of a raw call on an mm's lock with the call of the mmap locking API instead; None where there is none."""
+    new = REPLACEMENTS.get(call.name)
+    mm = mm_of_lock(call.arguments[0]) if len(call.arguments) == 1 else None
+    return substituted(code, call.tokens, f"{new}({mm})") if new and mm else None
+
+
+def substituted(code: Code, tokens: Sequence[Token], text: str) -> str | None:
+    """The line that the tokens stand on with `text` in their place; None where they span lines."""
+    first, last = tokens[0], tokens[-1]
+    if first.line != last.line:
+        return None
+    line = code.lines[first.line].text
+    return line[: first.column] + text + line[last.column + len(last.text) :]
+
+
 def unlocks(statement: Statement) -> Iterator[Call]:
     """Calls in a statement that release an mmap_lock, by the API or by hand."""
     for call in calls(statement.tokens, *MMAP_UNLOCKS, *RAW_UNLOCKS):
@@ -230,7 +246,22 @@ def conditions(function: Function) -> dict[Statement, tuple[tuple[str, bool], ..
     return known
 
 
-def contradicts(known: Sequence[tuple[str, bool]]) -> object:
+def told_after(flow: Flow, start: Statement) -> tuple[tuple[str, bool], ...]:
+    """What straight-line code behind a statement sets to a constant: `locked = false;` tells ("locked", False)."""
+    known: list[tuple[str, bool]] = []
+    now: Statement | None = start
+    for _ in range(8):  # such a flag is set next to the unlock that it tells of
+        edges = flow.edges(now) if now else ()
+        if len(edges) != 1 or edges[0].to is None:
+            break
+        now = edges[0].to
+        texts = [t.text for t in now.tokens]
+        if now.kind is StatementKind.EXPRESSION and len(texts) == 3 and texts[1] == "=" and texts[2] in ("0", "1", "true", "false"):
+            known.append((texts[0], texts[2] in ("1", "true")))
+    return tuple(known)
+
+
+def contradicts(known: Sequence[tuple[str, bool]]) -> Callable[[Statement, Edge], bool]:
     """A `cut` for Flow.after: an edge that needs the opposite of what is known where the walk began."""
     truth = dict(known)
 

@@ -92,6 +92,18 @@ def parse_mail(raw: bytes, origin: str = "") -> Mail:
     )
 
 
+def parse_patch(raw: bytes, origin: str) -> Mail:
+    """A mail, or a bare diff as `git diff` prints it, which is taken for a mail without headers.
+
+    Raises InputError where it is neither.
+    """
+    if not re.match(rb"(?:diff --git |--- \S|Index: )", raw):
+        return parse_mail(raw, origin)
+    nobody = Address("", "")
+    body = _charset(raw, None).split("\n")
+    return Mail("", origin, nobody, None, None, (), (), (), (), None, False, tuple(body), origin)
+
+
 def decode(value: str) -> str:
     """A header's value unfolded and decoded (RFC 2047, or raw 8-bit as UTF-8, else Latin-1)."""
     text = re.sub(r"\r?\n(?=[ \t])", "", _text(value)).strip()

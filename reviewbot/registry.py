@@ -7,6 +7,7 @@ Belongs here: where rules and their pages come from. Does not belong here: runni
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -14,6 +15,17 @@ from pathlib import Path
 import reviewbot.checks
 from reviewbot.model import NotFoundError
 from reviewbot.rule import CodeRule
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a rule found somewhere, after every hit was read and judged."""
+
+    where: str
+    hits: int
+    right: int
+    wrong: int
+    note: str = ""
 
 
 def _directory() -> Path:
@@ -49,3 +61,12 @@ def page(rule: CodeRule) -> str:
     """The rule's page: its documentation and its test."""
     family, stem = rule.name.replace("-", "_").split("/")
     return (_directory() / family / f"{stem}.md").read_text(encoding="utf-8")
+
+
+@cache
+def evidence() -> dict[str, tuple[Evidence, ...]]:
+    """The judgements of each rule's hits, from checks/evidence.toml; a rule that is not in it has none."""
+    import tomllib  # for `rules` alone
+
+    text = (_directory() / "evidence.toml").read_text(encoding="utf-8")
+    return {name: tuple(Evidence(**entry) for entry in entries) for name, entries in tomllib.loads(text).items()}

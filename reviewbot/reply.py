@@ -132,7 +132,7 @@ class Section:
     """One patch's part of a mail."""
 
     patch: Patch
-    heading: str  # the patch's subject as a quoted line
+    heading: str  # the patch's subject as a quoted line; '' in the reply to that very patch
     quotes: tuple[Quote, ...]
 
 
@@ -168,7 +168,8 @@ def _reply(
     review: Review, settings: ReplySettings, now: datetime, mail: Mail, author: Address, findings: Sequence[Finding]
 ) -> EmailMessage:
     worst = sorted(findings, key=lambda f: (f.severity.rank, f.confidence is Confidence.LOW, f.patch.index, _anchor(f)))
-    kept = worst[: settings.budget]
+    budget = max(1, settings.budget)
+    kept = worst[:budget]
     message = EmailMessage()
     message["From"] = _header_address(settings.sender)
     to, cc = _recipients(mail, author, settings)
@@ -189,7 +190,7 @@ def _reply(
     message["X-Reviewbot-Revision"] = f"v{review.series.revision}"
     message["X-Reviewbot-Rules"] = ", ".join(dict.fromkeys(header_text(finding.rule) for finding in kept))
     message["X-Reviewbot-Fingerprints"] = ", ".join(dict.fromkeys(header_text(f.fingerprint) for f in kept))
-    text = _text(review, settings, mail, kept, worst[settings.budget :])
+    text = _text(review, settings, mail, kept, worst[budget:])
     long = any(len(line) > MAX_LINE for line in text.encode().split(b"\n"))
     message.set_content(text, cte="quoted-printable" if long else "7bit" if text.isascii() else "8bit")
     return message
@@ -235,7 +236,7 @@ def header_text(value: str) -> str:
 def _header_address(address: Address) -> MailAddress:
     user, _, domain = address.email.rpartition("@")
     # a name is for people: what is longer would only break the line length
-    return MailAddress(header_text(address.name)[:128], user, domain)
+    return MailAddress(header_text(address.name)[:128].strip(), user, domain)
 
 
 # --- the text -------------------------------------------------------------------------------------
@@ -247,7 +248,11 @@ def _text(review: Review, settings: ReplySettings, mail: Mail, kept: Sequence[Fi
     own = {*patches, *(finding.patch.index for finding in held)}
     elsewhere = {finding.patch.index for finding in review.shown if not finding.preexisting} - own
     sections = [
-        Section(patch, quoted(f"Subject: {patch.mail.subject}"), tuple(_quotes(patch, findings)))
+        Section(
+            patch,
+            heading="" if patch.mail is mail else quoted(f"Subject: {patch.mail.subject}"),
+            quotes=tuple(_quotes(patch, findings)),
+        )
         for _, patch in sorted(patches.items())
         if (findings := [finding for finding in kept if finding.patch.index == patch.index])
     ]
@@ -289,13 +294,14 @@ def _ascii(text: str) -> str:
 def wrap(text: str, tail: str = "") -> str:
     """A paragraph filled to WIDTH, `tail` in one piece behind it."""
     lines = [""]
-    for word in [*_ascii(" ".join(text.split())).split(" "), *([f" {tail}"] if tail else [])]:
+    # no line of ours begins with the mark of a quoted one
+    for word in [*re.split(" (?!>)", _ascii(" ".join(text.split()))), *([f" {tail}"] if tail else [])]:
         # two columns are left for what _guard may put before a line
         if lines[-1] and len(lines[-1]) + 1 + len(word) > WIDTH - 2:
             lines.append(word.strip())
         else:
             lines[-1] += f" {word}" if lines[-1] else word.strip()
-    return "\n".join(lines)
+    return ("| " if lines[0].startswith(">") else "") + "\n".join(lines)
 
 
 def _guard(lines: Sequence[str]) -> Iterator[str]:
@@ -401,19 +407,25 @@ def _head(patch: Patch, hunk: Hunk, *, new_file: bool) -> Iterator[str]:
     """What stands above a hunk in the mail: the file's name, where it was not yet quoted, and the @@ line."""
     body = patch.mail.body
     if new_file:
-        first = _file_of(patch, hunk).hunks[0].message_line - 1
+        first = _header_line(patch, _file_of(patch, hunk).hunks[0]) - 1
         names = [n for n in (first - 2, first - 1) if n >= 0 and body[n].startswith(("--- ", "+++ "))]
         git = next((n for n in range(first - 1, -1, -1) if body[n].startswith(("diff --git ", "@@ -"))), None)
         # no hunk lies between a file's header and its first hunk: behind one, the diff is not git's
         at = [git] if git is not None and body[git].startswith("diff") else names
         yield from (quoted(body[n]) for n in at)
-    yield quoted(body[hunk.message_line - 1])
+    yield from (quoted(body[n - 1]) for n in range(_header_line(patch, hunk), hunk.message_line + 1))
+
+
+def _header_line(patch: Patch, hunk: Hunk) -> int:
+    """Where the @@ line begins: a mail program may have wrapped it."""
+    last = hunk.message_line
+    return next((n for n in range(last, max(0, last - 3), -1) if patch.mail.body[n - 1].startswith("@@ -")), last)
 
 
 def _remark(finding: Finding, quoted_lines: Iterable[int]) -> Remark:
     text = finding.message
     for span, said in finding.related:
-        code = span.text.strip()
+        code = " ".join(span.text.split())
         code = code if len(code) <= 60 else code[:57] + "..."
         where = "" if span.message_line in quoted_lines else f" in {span.path}"
         text += f' ({said}{where}: "{code}")' if said else f' (see "{code}"{where})'

@@ -14,13 +14,14 @@ No input or output: no network, no git, no configuration, no cache. b4 is import
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email import charset
 from email.message import Message
 from email.utils import format_datetime, quote
 from functools import cache
+from itertools import islice
 from typing import TYPE_CHECKING, cast
 
 from reviewbot.base import find_base
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from b4 import LoreSeries
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
+# How far below a patch b4 is shown replies: it walks up from each, so its time grows with the depth's
+# cube (1,500 replies in a chain: minutes). Trailers come in the first few answers.
+_DEPTH = 40
 # How far a cover letter may be from its patches where nothing but author and numbers connects them.
 _ONE_SENDING = timedelta(hours=12)
 
@@ -113,6 +117,7 @@ class _Thread:
             name = mail.message_id
             if name and (name not in self.mails or _preferred(raw, kept[name])):
                 self.mails[name], kept[name] = mail, raw
+        self._cut_circles()
         self.subjects: dict[str, Subject] = {name: parse_subject(mail.subject) for name, mail in self.mails.items()}
         self._diffs = {name for name, mail in self.mails.items() if diff_start(mail.body) is not None}
         self.postings = self._postings()
@@ -121,16 +126,31 @@ class _Thread:
     def parent(self, name: str) -> str | None:
         """The mail answered, or the nearest of its References that is there."""
         mail = self.mails[name]
-        if mail.in_reply_to in self.mails and mail.in_reply_to != name:
+        if mail.in_reply_to in self.mails:
             return mail.in_reply_to
         return next((ref for ref in reversed(mail.references) if ref in self.mails and ref != name), None)
 
-    def ancestors(self, name: str) -> list[str]:
+    def ancestors(self, name: str) -> Iterator[str]:
         """From the mail itself upward."""
-        found = [name]
-        while (above := self.parent(found[-1])) is not None and above not in found:
-            found.append(above)
-        return found
+        seen: set[str] = set()
+        above: str | None = name
+        while above is not None and above not in seen:
+            seen.add(above)
+            yield above
+            above = self.parent(above)
+
+    def _cut_circles(self) -> None:
+        """Mails that answer each other in a circle answer nothing: b4 would follow them for ever."""
+        ends: set[str] = set()
+        for name in list(self.mails):
+            path: dict[str, None] = {}
+            at: str | None = name
+            while at in self.mails and at not in ends and at not in path:
+                path[at] = None
+                at = self.mails[at].in_reply_to
+            if at in path:
+                self.mails[at] = replace(self.mails[at], in_reply_to=None)
+            ends.update(path)
 
     def is_draft(self, name: str) -> bool:
         """A reply that carries a diff of its own (a quoted one does not count)."""
@@ -143,6 +163,10 @@ class _Thread:
     def is_patch(self, name: str) -> bool:
         """Carries a diff and is no reply."""
         return name in self._diffs and not self.subjects[name].reply and not self.is_cover(name)
+
+    def is_deep(self, name: str) -> bool:
+        """A reply to a reply to a reply and so on."""
+        return all(self.subjects[above].reply for above in islice(self.ancestors(name), _DEPTH))
 
     def author(self, name: str) -> str:
         return self.mails[name].sender.email.lower()
@@ -185,7 +209,7 @@ class _Thread:
     def _top(self, name: str) -> str:
         """Upward as far as it is the same posting: patch n answers an earlier patch or the cover letter."""
         top = name
-        for above in self.ancestors(name)[1:]:
+        for above in islice(self.ancestors(name), 1, None):
             below, subject = self.subjects[top], self.subjects[above]
             cover = self.is_cover(above)
             if not (cover or (self.is_patch(above) and self.author(above) == self.author(name))):
@@ -238,7 +262,7 @@ class _Thread:
     def _repeats(self, cover: str) -> bool:
         """An answer to a cover letter that has its subject, without Re:."""
         subject = self.subjects[cover]
-        above = [self.subjects[name] for name in self.ancestors(cover)[1:] if self.is_cover(name)]
+        above = [self.subjects[name] for name in islice(self.ancestors(cover), 1, None) if self.is_cover(name)]
         return any((other.title, other.revision) == (subject.title, subject.revision) for other in above)
 
     def _adopt(self, cover: str, postings: list[_Posting]) -> list[_Posting]:
@@ -309,7 +333,7 @@ def _select(thread: _Thread, posting: _Posting, anchor: str) -> _Chosen:
     # wrong numbers in subjects, or a reroll of some patches in answer to the revision before
     strict = _strict_thread(thread, anchor)
     whole = _through_b4(thread, strict, anchor, posting, reroll=True)
-    if whole and thread.is_cover(posting.ids[0]):
+    if False:
         whole.cover = posting.ids[0]
     if whole and whole.orderly and (not alone or not alone.orderly or len(whole.patches) > len(alone.patches)):
         return whole
@@ -334,6 +358,8 @@ def _through_b4(
 
     mailbox = b4.LoreMailbox()
     for name in names:
+        if thread.is_deep(name):
+            continue
         try:
             # b4 takes a cover letter in answer to something for a reply where it holds a line like a trailer
             mailbox.add_message(_plain(thread.mails[name], root=not reroll and thread.is_cover(name)))

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from inbox import missing_programs, public_inbox, serve
-from mails import patch_body, posting, reply
 from mails import mail as make_mail
+from mails import patch_body, posting, reply
 
 # Real mail is no part of the repository; tests over it are skipped where it is not there.
 CORPUS = Path(os.environ.get("REVIEWBOT_CORPUS") or Path(__file__).parents[2] / "shared" / "corpus")

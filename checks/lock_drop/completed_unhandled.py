@@ -35,6 +35,8 @@ def check(code: Code) -> Iterator[Report]:
 
 def _released_unless_retry(code: Code, function: Function, statement: Statement) -> tuple[Token, ...] | None:
     """The call that releases the lock on the way on which RETRY is not set."""
+    if not _of_a_whole_fault(function):
+        return None
     without = next((edge for edge in code.flow(function).edges(statement) if _means_no_retry(statement, edge.truth)), None)
     if without is None or without.to is None or takes_vm_fault(function) and not _calls_fault(function):
         return None
@@ -54,6 +56,13 @@ def _means_no_retry(statement: Statement, truth: bool | None) -> bool:
     return truth is not None and any(
         "VM_FAULT_RETRY" in operand and not value for operand, value in facts(statement.tokens, truth)
     )
+
+
+def _of_a_whole_fault(function: Function) -> bool:
+    """COMPLETED comes from handle_mm_fault(); the steps below it, such as do_swap_page(), only know RETRY."""
+    if any(mentions(s, "do_swap_page", "filemap_fault", "do_fault") for s in function.walk()):
+        return False
+    return not function.whole or _calls_fault(function)
 
 
 def _calls_fault(function: Function) -> bool:

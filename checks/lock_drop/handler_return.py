@@ -51,8 +51,8 @@ def _judge(code: Code, function: Function, statement: Statement, token: Token) -
         if any(t.text in HANDLER_DROPS or ("unlock" in t.text and "mmap" in t.text) for t in earlier.tokens) or _given_vmf(earlier):
             return
     around = [s for s in function.walk() if s.kind is StatementKind.IF and statement in s.walk()]
-    if any(mentions(s, "FAULT_FLAG_VMA_LOCK") for s in around):
-        return  # under the VMA lock alone: vma_end_read() and RETRY is how to ask for the mmap_lock
+    if any(mentions(s, "FAULT_FLAG_VMA_LOCK", "FAULT_FLAG_RETRY_NOWAIT") for s in around):
+        return  # under the VMA lock alone, vma_end_read() and RETRY asks for the mmap_lock; with NOWAIT the lock stays
     dropped = next((s for s in before if mentions(s, "vma_end_read")), None)
     if dropped:
         condition = next((s for s in before if s.kind is StatementKind.IF and dropped in s.walk() and mentions(s, "FAULT_FLAG_VMA_LOCK")), None)

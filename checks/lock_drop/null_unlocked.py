@@ -33,10 +33,12 @@ def check(code: Code) -> Iterator[Report]:
 
 
 def _uninitialised(function: Function, name: str) -> bool:
-    """`bool x;` is seen, and nothing that gives it a value."""
-    declared = False
+    """`bool x;` is seen, somebody reads it, and nothing gives it a value."""
+    declared = read = False
     for statement in function.walk():
         texts = [t.text for t in statement.tokens]
         if texts[:1] == ["bool"] and name in texts and "=" not in texts:
             declared = True
-    return declared and not variable_tokens(function, name)
+        elif any(text == name and (not n or texts[n - 1] != "&") for n, text in enumerate(texts)):
+            read = True
+    return declared and read and not variable_tokens(function, name)

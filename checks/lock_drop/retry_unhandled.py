@@ -11,7 +11,8 @@ from reviewbot.kernel import RETRY_FLAGS, VMA_UNLOCKS, flag_tokens, has_word, me
 from reviewbot.model import Severity
 from reviewbot.rule import Report, code_rule
 
-TOLD = ("VM_FAULT_RETRY", "VM_FAULT_COMPLETED")
+# fault_signal_pending() is itself a test for RETRY: include/linux/sched/signal.h:430
+TOLD = ("VM_FAULT_RETRY", "VM_FAULT_COMPLETED", "fault_signal_pending")
 # with only KILLABLE the lock goes on a fatal signal alone: mm/gup.c and mm/ksm.c live with that
 ALLOWING = RETRY_FLAGS - {"FAULT_FLAG_KILLABLE"}
 

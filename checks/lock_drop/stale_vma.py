@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from reviewbot.c.code import Call, Code, assigned, calls
+from reviewbot.c.flow import Edge
 from reviewbot.c.skeleton import Function, Statement, StatementKind
 from reviewbot.c.tokens import Token
 from reviewbot.kernel import (
@@ -63,7 +64,7 @@ def _tested_at_once(statement: Statement, call: Call) -> bool:
 
 
 def _uses(
-    code: Code, function: Function, statement: Statement, call: Call, told: frozenset[str], names: frozenset[str], cut: object
+    code: Code, function: Function, statement: Statement, call: Call, told: frozenset[str], names: frozenset[str], cut: Callable[[Statement, Edge], bool]
 ) -> Iterator[Report]:
     flow = code.flow(function)
     for name in sorted(names):
@@ -71,7 +72,7 @@ def _uses(
         def stop(s: Statement, name: str = name) -> bool:
             return s is statement or name in assigned(s) or mentions(s, *told) or _looped(s, name) or any(pointer_uses(s.tokens, name))
 
-        for reached in flow.after(statement, stop, cut):  # type: ignore[arg-type]
+        for reached in flow.after(statement, stop, cut):
             if reached is statement or mentions(reached, *told) or _looped(reached, name):
                 continue
             use = next(pointer_uses(reached.tokens, name), None)

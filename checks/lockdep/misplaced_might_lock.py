@@ -15,7 +15,8 @@ from reviewbot.rule import Report, Scope, code_rule
 MIGHT = ("might_lock", "might_lock_read", "might_lock_nested")
 HELD = ("mmap_assert_locked", "mmap_assert_write_locked", "lockdep_assert_held", "lockdep_assert_held_read", "lockdep_assert_held_write")
 # a return behind one of these is for callers that are wrong anyway: mm/gup.c:3445, before its might_lock_read()
-CHECKS = ("WARN_ON", "WARN_ON_ONCE", "VM_WARN_ON", "VM_WARN_ON_ONCE", "BUG_ON", "VM_BUG_ON")
+# pagefault_disabled() decides whether a fault can take the lock at all: mm/memory.c:6752
+CHECKS = ("pagefault_disabled", "faulthandler_disabled", "WARN_ON", "WARN_ON_ONCE", "VM_WARN_ON", "VM_WARN_ON_ONCE", "BUG_ON", "VM_BUG_ON")
 
 
 @code_rule(
@@ -62,11 +63,12 @@ def _judge(function: Function, might: Statement, call: Call) -> Iterator[Report]
             return
     for statement in before:
         if statement.kind is StatementKind.IF and statement.tokens and might in tuple(statement.walk()):
-            operands = {word for operand, _ in facts(statement.tokens, True) for word in (operand,)}
-            words = [t.text for t in statement.tokens if t.text.isupper() or t.text.islower()]
+            words = [t.text for t in statement.tokens if t.text.isidentifier()]
             decides = any(s is not statement and has_word(s.tokens, *words) and s.kind is StatementKind.IF for s in function.walk())
-            if function.whole and not decides and operands:
-                message = f"{call.name}() under a condition says 'maybe might lock': allowed only where the same condition decides whether the lock is taken"
+            # `if (mm) might_lock_read(&mm->mmap_lock)`: without an mm there is no lock
+            guard = any(value and (mm_of_lock(call.arguments[0]) or "") == operand for operand, value in facts(statement.tokens, True))
+            if function.whole and not decides and not guard:
+                message = f"{call.name}() under a condition says 'maybe might lock': right only where the same condition decides whether the lock is taken"
                 yield Report(call.tokens, message, ((statement.tokens, "this condition"),))
                 return
     if call.name != "might_lock_read" and function.whole:

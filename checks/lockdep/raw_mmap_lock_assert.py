@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from reviewbot.c.code import Code
 from reviewbot.c.pattern import Pattern
-from reviewbot.kernel import REPLACEMENTS, mm_of_lock
+from reviewbot.kernel import REPLACEMENTS, mm_of_lock, replacement, substituted
 from reviewbot.model import Confidence, Severity
 from reviewbot.rule import Report, Scope, code_rule
 
@@ -41,15 +41,16 @@ def check(code: Code) -> Iterator[Report]:
         mm = mm_of_lock(call.arguments[0]) if call.arguments else None
         if mm is None or not code.changed(*call.tokens):
             continue
-        new = REPLACEMENTS.get(call.name)
-        if new is None:
+        if call.name in REPLACEMENTS:
+            message = f"{call.name}() names mmap_lock: mmap_assert_locked() and mmap_assert_write_locked() also work without lockdep"
+            yield Report(call.tokens, message, suggestion=replacement(code, call))
+        else:
             # 6.12 has no mmap_assert_not_locked(): arch/s390 has to name the lock
             message = f"{call.name}() names mmap_lock, for which the mmap locking API has no assertion"
             yield Report(call.tokens, message, severity=Severity.INFO)
-        else:
-            yield Report(call.tokens, f"{call.name}() names mmap_lock: use {new}({mm}), which also works without lockdep")
     for pattern in (IS_LOCKED, IS_LOCKED_MM):
         for match in pattern.find(code.tokens):
             mm = mm_of_lock(match.bound["lock"])
             if mm is not None and code.changed(*match.tokens):
-                yield Report(match.tokens, f"{match.tokens[0].text}(!rwsem_is_locked()) on mmap_lock: use mmap_assert_locked({mm})")
+                message = f"{match.tokens[0].text}(!rwsem_is_locked()) on mmap_lock: mmap_assert_locked() is the assertion"
+                yield Report(match.tokens, message, suggestion=substituted(code, match.tokens, f"mmap_assert_locked({mm})"))

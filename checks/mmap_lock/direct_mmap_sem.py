@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reviewbot.c.code import Code
-from reviewbot.kernel import REPLACEMENTS, mm_of_lock
+from reviewbot.c.tokens import Kind
+from reviewbot.kernel import REPLACEMENTS, replacement
 from reviewbot.model import Confidence, Severity
 from reviewbot.rule import Report, code_rule
 
@@ -15,20 +16,12 @@ from reviewbot.rule import Report, code_rule
 def check(code: Code) -> Iterator[Report]:
     """Every `->mmap_sem` and `.mmap_sem` in code."""
     tokens = code.tokens
-    replaced = {
-        call.tokens[-2]: f"{REPLACEMENTS[call.name]}({mm})"
-        for call in code.calls(*REPLACEMENTS)
-        if len(call.arguments) == 1 and (mm := mm_of_lock(call.arguments[0], ("mmap_sem",)))
-    }
+    cures = {call.tokens[-2]: replacement(code, call) for call in code.calls(*REPLACEMENTS) if len(call.arguments) == 1}
     for n in code.words("mmap_sem"):
         if n == 0 or tokens[n - 1].text not in ("->", ".") or not code.changed(tokens[n]):
             continue
         start = n - 1
-        while start and tokens[start - 1].line == tokens[n].line and (tokens[start - 1].text in ("->", ".", "&", "]", "[") or tokens[start - 1].kind == 0):
+        while start and tokens[start - 1].line == tokens[n].line and (tokens[start - 1].text in ("->", ".") or tokens[start - 1].kind is Kind.WORD):
             start -= 1
-        call = replaced.get(tokens[n])
-        cure = f"{call}" if call else "the mmap locking API"
-        yield Report(
-            tokens[start : n + 1],
-            f"mmap_sem was renamed to mmap_lock in v5.8 and is only to be reached through the mmap locking API: use {cure}",
-        )
+        message = "mmap_sem is mmap_lock since v5.8, and only to be reached through the mmap locking API"
+        yield Report(tokens[start : n + 1], message, suggestion=cures.get(tokens[n]))

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reviewbot.c.code import Code
-from reviewbot.kernel import RAW_LOCKS, RAW_UNLOCKS, REPLACEMENTS, mm_of_lock
+from reviewbot.kernel import RAW_LOCKS, RAW_UNLOCKS, mm_of_lock, replacement
 from reviewbot.model import Confidence, Severity
 from reviewbot.rule import Report, Scope, code_rule
 
@@ -42,7 +42,6 @@ def check(code: Code) -> Iterator[Report]:
         mm = mm_of_lock(call.arguments[0]) if call.arguments else None
         if mm is None or not code.changed(*call.tokens):
             continue
-        new = REPLACEMENTS.get(call.name)
-        wanted = f"use {new}({mm})" if new else "use the mmap locking API"
-        why = ", a direct up_write() does not end the per-VMA write locks" if call.name == "up_write" else ""
-        yield Report(call.tokens, f"{call.name}() on mmap_lock goes around the mmap locking API: {wanted}{why}")
+        why = ", and does not end the per-VMA write locks" if call.name == "up_write" else ""
+        message = f"{call.name}() on mmap_lock goes around the mmap locking API{why}"
+        yield Report(call.tokens, message, suggestion=replacement(code, call))

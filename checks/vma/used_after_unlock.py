@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from reviewbot.c.code import Call, Code, assigned, calls
+from reviewbot.c.flow import Edge
 from reviewbot.c.skeleton import Function, Statement, StatementKind
 from reviewbot.kernel import (
     VMA_UNLOCKS,
@@ -15,6 +16,7 @@ from reviewbot.kernel import (
     locks,
     mentions,
     pointer_uses,
+    told_after,
     unlocks,
     vma_names,
 )
@@ -29,7 +31,8 @@ OWN_LOCK = ("vma_start_read", "vma_start_read_locked", "vma_start_read_locked_ne
     Severity.ERROR,
     id="VM02",
     words=("mmap_read_unlock", "mmap_write_unlock", "vma_end_read", "release_fault_lock", "up_read", "up_write", "force_sig"),
-    scope=Scope(exclude=(*Scope().exclude, "mm/vma.c", "mm/mmap.c", "mm/nommu.c")),
+    # mm/vma.c and its like free what they unlock; exec's mm is not yet to be reached by anybody else
+    scope=Scope(exclude=(*Scope().exclude, "mm/vma.c", "mm/mmap.c", "mm/nommu.c", "fs/exec.c")),
     confidence=Confidence.HIGH,
 )
 def check(code: Code) -> Iterator[Report]:
@@ -50,24 +53,40 @@ def check(code: Code) -> Iterator[Report]:
                     about = {name, f"{name}->vm_mm"} & {lock_operand(call) if by_mmap else call.text(0)}
                     if (len(objects) > 1 and by_mmap and not about) or (call.name == "vma_end_read" and not about):
                         continue
-                    yield from _uses(code, function, statement, call, name, contradicts(around[statement]))
-        if not code.whole and not objects:
+                    yield from _uses(code, function, statement, call, name, contradicts((*around[statement], *told_after(code.flow(function), statement))))
+        if not function.whole and not objects and "fault" in (function.name or ""):
             yield from _while_signalling(function, names)
 
 
-def _uses(code: Code, function: Function, start: Statement, call: Call, name: str, cut: object) -> Iterator[Report]:
+def _uses(code: Code, function: Function, start: Statement, call: Call, name: str, cut: Callable[[Statement, Edge], bool]) -> Iterator[Report]:
     def stop(s: Statement) -> bool:
         return _renewed(s, name) or any(pointer_uses(s.tokens, name))
 
-    for reached in code.flow(function).after(start, stop, cut):  # type: ignore[arg-type]
+    for reached in code.flow(function).after(start, stop, cut):
         use = next(pointer_uses(reached.tokens, name), None)
         if use is None or (_renewed(reached, name) and not _reads_first(reached, name)) or reached is start:
             continue
+        if not _looked_up_before(code, function, start, name):
+            return
         yield Report(
             use,
             f"'{name}' is used after {call.name}() released the lock that kept it alive",
             ((call.tokens, "released here"),),
         )
+
+
+def _looked_up_before(code: Code, function: Function, release: Statement, name: str) -> bool:
+    """The lock that is released is the one under which the VMA was looked up, not one that was taken since."""
+    flow = code.flow(function)
+    sources = [s for s in function.walk() if _renewed(s, name)]
+    given = not function.opened or not sources or any(t.text == name for t in function.header)
+    if given and (flow.entry is release or release in flow.after_entry(lambda s: next(locks(s), None) is not None)):
+        return True
+    return any(
+        reached is release
+        for source in sources
+        for reached in flow.after(source, lambda s: s is release or next(locks(s), None) is not None)
+    )
 
 
 def _renewed(statement: Statement, name: str) -> bool:
@@ -90,7 +109,7 @@ def _while_signalling(function: Function, names: frozenset[str]) -> Iterator[Rep
     """
     for block in _blocks(function):
         signal = next((s for s in block if any("force_sig_fault" in t.text for t in s.tokens)), None)
-        if signal is None or any("bad_area" in (function.name or "") for _ in (0,)):
+        if signal is None:
             continue
         for s in block[: block.index(signal)]:
             for name in sorted(names):

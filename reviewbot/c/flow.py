@@ -15,6 +15,8 @@ from reviewbot.c.skeleton import Function, Statement, StatementKind
 from reviewbot.c.tokens import Token
 
 _WRAPPERS = frozenset(("likely", "unlikely", "WARN_ON", "WARN_ON_ONCE", "VM_WARN_ON", "VM_WARN_ON_ONCE", "IS_ERR_OR_NULL"))
+# calls that do not come back: kernel/panic.c, kernel/exit.c, arch/*/kernel/traps.c
+_NORETURN = frozenset("panic die die_if_kernel BUG unreachable do_exit make_task_dead do_group_exit parisc_terminate nmi_panic".split())
 _FALSE = frozenset(("NULL", "0", "false"))
 _TRUE = frozenset(("true",))
 
@@ -53,8 +55,21 @@ class Flow:
         The stopping statement itself is yielded. `cut` says of an edge that it is not to be followed; `first`
         chooses among the edges out of `start`.
         """
+        yield from self._walk(
+            [e.to for e in self.edges(start) if (first is None or first(e)) and not (cut and cut(start, e))], stop, cut
+        )
+
+    def after_entry(self, stop: Callable[[Statement], bool]) -> Iterator[Statement]:
+        """As `after`, from where the function (or what is seen of it) begins."""
+        yield from self._walk([self.entry], stop, None)
+
+    def _walk(
+        self,
+        todo: list[Statement | None],
+        stop: Callable[[Statement], bool],
+        cut: Callable[[Statement, Edge], bool] | None,
+    ) -> Iterator[Statement]:
         seen: set[Statement] = set()
-        todo = [e.to for e in self.edges(start) if (first is None or first(e)) and not (cut and cut(start, e))]
         while todo:
             now = todo.pop()
             if now is None or now in seen:
@@ -80,6 +95,8 @@ class Flow:
         """Enter the edges of `s`, which is followed by `then`; returns where the flow enters it."""
         kind = s.kind
         if kind is StatementKind.RETURN:
+            self._next[s] = []
+        elif kind is StatementKind.EXPRESSION and s.tokens and s.tokens[0].text in _NORETURN:
             self._next[s] = []
         elif kind is StatementKind.GOTO:
             label = self._labels.get(s.tokens[0].text) if s.tokens else None

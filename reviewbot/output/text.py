@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 
 from reviewbot.finding import Fault, Finding, Review, order
 from reviewbot.model import Mail, Severity, Span, SpanKind
-from reviewbot.selection import FOLDED, LOW_CONFIDENCE, SEVERITY
+from reviewbot.selection import FOLDED, LOW_CONFIDENCE, SAID_BY, SEVERITY
 
 TAB = 8
 
@@ -86,8 +86,8 @@ def fault_place(fault: Fault) -> str:
 
 
 def rule_failed(fault: Fault) -> bool:
-    """A rule raised (`engine` begins its message so), where else it is the diff that cannot be read."""
-    return fault.message.startswith("rule ")
+    """A rule raised, where else it is the diff that cannot be read."""
+    return fault.rule is not None
 
 
 def also_at(places: Iterable[Span]) -> str:
@@ -129,13 +129,13 @@ def summary(review: Review) -> str:
 
 
 def _hidden(review: Review) -> Iterator[str]:
-    """Groups of what selection holds back, by the reason that it gives; folded ones are another's `places`."""
+    """Groups of what selection holds back, by the reason that it gives; what another finding says is not counted."""
     severities: list[Severity] = []
     groups: Counter[str] = Counter()
     for finding in review.findings:
         # "ignored: " has the author's words behind it
         why = (finding.why_not_shown or "hidden").split(":")[0]
-        if finding.shown or why == FOLDED:
+        if finding.shown or why == FOLDED or why.startswith(SAID_BY):
             continue
         if why == SEVERITY:
             severities.append(finding.severity)

@@ -254,21 +254,21 @@ def _wait(answer: requests.Response) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    """The innermost cause in a few words: requests nests four exceptions with an object's address in each."""
+    """The cause in a few words: requests wraps it in four exceptions, with an object's address in each text."""
     from urllib3.exceptions import ConnectTimeoutError, IncompleteRead, NameResolutionError, ReadTimeoutError
 
-    seen: BaseException | None = error
-    while seen is not None:
-        for inner in (seen, getattr(seen, "reason", None), *getattr(seen, "args", ())):
-            while isinstance(inner, BaseException):
-                if isinstance(inner, IncompleteRead):
-                    return "answer is cut off"
-                if isinstance(inner, (ConnectTimeoutError, ReadTimeoutError, TimeoutError)):
-                    return "no answer in time"
-                if isinstance(inner, NameResolutionError):
-                    return "cannot resolve the host's name"
-                if isinstance(inner, OSError) and inner.errno and inner.strerror:
-                    return str(inner.strerror).lower()
-                inner = getattr(inner, "reason", None)
-        seen = seen.__cause__ or seen.__context__
+    causes: list[BaseException] = [error]
+    for cause in causes:  # grows while it is walked, outermost first
+        inner = (cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args)
+        causes += [more for more in inner if isinstance(more, BaseException) and more not in causes]
+    if any(isinstance(cause, IncompleteRead) for cause in causes):
+        return "answer is cut off"
+    if any(isinstance(cause, NameResolutionError) for cause in causes):
+        return "cannot resolve the host's name"
+    system = [cause.strerror for cause in causes if isinstance(cause, OSError) and cause.errno and cause.strerror]
+    if system:
+        return system[-1].lower()
+    # urllib3 calls a refused connection a ConnectTimeoutError too, so this comes behind what the system says
+    if any(isinstance(cause, (ConnectTimeoutError, ReadTimeoutError, TimeoutError)) for cause in causes):
+        return "no answer in time"
     return (str(error).splitlines() or ["no answer"])[0][:200]

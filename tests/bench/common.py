@@ -2,8 +2,7 @@
 """What the measuring scripts share: where the corpus is, running a process with its cost, tables.
 
 Belongs here: nothing that only one script uses. The scripts are run by hand or by make, not by
-pytest. The import of reviewbot stands in the functions: a parent that is large before it forks
-would show in its children's peak memory.
+pytest. reviewbot is imported in the functions, for the scripts that only start it.
 """
 
 from __future__ import annotations
@@ -11,10 +10,10 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shutil
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -91,21 +90,33 @@ class Cost(NamedTuple):
     status: int
 
 
+# A process's peak memory counts from before its exec, when it was a copy of its parent. So a parent that is
+# smaller than any Python we measure starts it: no site, no module but built-in ones.
+_STARTER = """
+import posix, sys, time
+begin = time.perf_counter()
+quiet = [(posix.POSIX_SPAWN_OPEN, 1, "/dev/null", posix.O_WRONLY, 0)]
+pid = posix.posix_spawn(sys.argv[1], sys.argv[1:], posix.environ, file_actions=quiet)
+_, status, usage = posix.wait4(pid, 0)
+wall = time.perf_counter() - begin
+print(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, posix.waitstatus_to_exitcode(status))
+"""
+
+
 def run(argv: Sequence[str], stdin: Path | None = None, cwd: Path | None = None, allowed: Sequence[int] = (0,)) -> Cost:
     """Run a command with its output thrown away. Exits with what it said where its status is not allowed."""
-    begin = time.perf_counter()
+    program = shutil.which(argv[0])
+    if program is None:
+        sys.exit(f"{argv[0]}: not found")
+    starter = [sys.executable, "-I", "-S", "-c", _STARTER, program, *argv[1:]]
     with open(stdin or os.devnull, "rb") as file:
-        child = subprocess.Popen(argv, stdin=file, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=cwd)
-        assert child.stderr is not None
-        said = child.stderr.read()
-        # not Popen.wait(): wait4() alone tells what this one child used
-        _, status, usage = os.wait4(child.pid, 0)
-    wall = time.perf_counter() - begin
-    child.returncode = os.waitstatus_to_exitcode(status)
-    child.stderr.close()
-    if child.returncode not in allowed:
-        sys.exit(f"{' '.join(argv)}: exit status {child.returncode}\n{said.decode(errors='replace')}")
-    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, child.returncode)
+        done = subprocess.run(
+            starter, stdin=file, capture_output=True, text=True, errors="replace", cwd=cwd, check=True
+        )
+    wall, cpu, rss, status = done.stdout.split()
+    if int(status) not in allowed:
+        sys.exit(f"{' '.join(argv)}: exit status {status}\n{done.stderr}")
+    return Cost(float(wall), float(cpu), float(rss), int(status))
 
 
 def median(costs: Sequence[Cost]) -> Cost:

@@ -14,7 +14,7 @@ from common import REVIEWBOT, Cost, archive, arguments, median, run, table
 def cover_of(inbox: Path, length: int) -> str:
     """The Message-ID of the first cover letter of a series of that many patches.
 
-    Read with git alone: a public-inbox's commit subjects are its mails', and this process must stay small.
+    Read with git alone: a public-inbox's commit subjects are its mails'.
     """
     git = ["git", "-C", str(inbox / "git" / "0.git")]
     log = subprocess.run([*git, "log", "--reverse", "--format=%H %s"], capture_output=True, check=True)

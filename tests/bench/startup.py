@@ -14,7 +14,7 @@ from common import EXAMPLE, REVIEWBOT, Cost, arguments, median, run, table
 
 
 def one_patch() -> bytes:
-    """Patch 4 of v2 of the example series, cut out with nothing but bytes: this process must stay small."""
+    """Patch 4 of v2 of the example series, cut out."""
     mails = EXAMPLE.read_bytes().split(b"From mboxrd@z Thu Jan  1 00:00:00 1970\n")
     return next(mail for mail in mails if b"\nSubject: [PATCH v2 4/5]" in mail)
 

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The command line: arguments, and exceptions -> message and exit code.
+
+Belongs here: what options there are. A command's module is imported when it is called, so that
+`check` starts without what only `lore` needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from reviewbot import __version__
+from reviewbot.model import ReviewbotError
+
+COMMANDS = {
+    "lore": "reviewbot.commands.lore",
+    "check": "reviewbot.commands.check",
+    "reply": "reviewbot.commands.reply",
+    "rules": "reviewbot.commands.rules",
+}
+EPILOG = "exit status: 0 nothing to report, 1 findings, 2 usage, configuration or internal error, 75 network, 130 interrupt"
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """All commands and options."""
+    parser = argparse.ArgumentParser(prog="reviewbot", description="review kernel patch series", epilog=EPILOG)
+    parser.add_argument("--version", action="version", version=f"reviewbot {__version__}")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--config", metavar="FILE", help="settings, instead of ~/.config/reviewbot/config.toml")
+    common.add_argument("-q", "--quiet", action="store_true", help="nothing on stderr but errors")
+    common.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    choice = argparse.ArgumentParser(add_help=False)
+    choice.add_argument("--select", metavar="RULES", action="append", help="only these families, rules or ids (a,b)")
+    choice.add_argument("--ignore", metavar="RULES", action="append", help="all but these")
+    choice.add_argument("--strict", action="store_true", help="also what is note, info or of low confidence")
+    result = argparse.ArgumentParser(add_help=False)
+    result.add_argument("--format", choices=("full", "terse", "json"), help="full on a terminal, terse when piped")
+    result.add_argument("--color", choices=("auto", "always", "never"), default="auto")
+    limits = ("error", "warning", "note", "info", "never")
+    choice.add_argument("--fail-on", choices=limits, help="least severity that makes the exit status 1 (warning)")
+    posting = argparse.ArgumentParser(add_help=False)
+    posting.add_argument("target", metavar="MESSAGE-ID", help="Message-ID or archive URL of any mail of the posting")
+    posting.add_argument("-m", "--mbox", metavar="PATH", help="read an mbox, maildir, mail or public-inbox directory")
+    posting.add_argument("--lore-url", metavar="URL", help="public-inbox server or list to fetch from")
+    which = posting.add_mutually_exclusive_group()
+    which.add_argument("-v", "--revision", type=_revision, metavar="N", help="another revision of the series")
+    which.add_argument("--latest", action="store_true", help="the newest revision of the series")
+    posting.add_argument("-P", "--patches", metavar="RANGE", help="only these patches: 1-3,5")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("lore", parents=[posting, choice, result, common], help="review a posting from an archive")
+    check = commands.add_parser("check", parents=[choice, result, common], help="review patches before they are sent")
+    check.add_argument("files", nargs="+", metavar="FILE", help="*.patch, mbox, maildir; - is standard input")
+    reply = commands.add_parser("reply", parents=[posting, choice, common], help="the mails that would answer a posting")
+    reply.add_argument("-o", "--output", metavar="DIR", help="write drafts (mbox) instead of printing them")
+    rules = commands.add_parser("rules", parents=[common], help="the rules, or one rule's page")
+    rules.add_argument("name", nargs="?", metavar="NAME")
+    rules.add_argument("--format", choices=("text", "json"), default="text")
+    return parser
+
+
+def _revision(text: str) -> int:
+    if not text.lstrip("v").isdecimal() or not 1 <= int(text.lstrip("v")) <= 999:
+        raise argparse.ArgumentTypeError(f"not a revision: '{text}'")
+    return int(text.lstrip("v"))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return the process's exit status."""
+    # the terminal's encoding must not be what ends a run: mail is written by strangers
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    args = make_parser().parse_args(argv)
+    try:
+        from reviewbot.config import load_config
+
+        code = int(import_module(COMMANDS[args.command]).run(args, load_config(args.config)))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # whoever read has seen enough; Python would complain once more when it flushes at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141  # as a process that SIGPIPE ended
+    except KeyboardInterrupt:
+        return 130
+    except ReviewbotError as error:
+        if args.debug:
+            raise
+        _fail(str(error))
+        return error.exit_code
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a bug is told in one line too
+        if args.debug:
+            raise
+        _fail(f"internal error: {type(error).__name__}: {error} (--debug shows where)")
+        return 2
+
+
+def _fail(text: str) -> None:
+    from reviewbot.output.text import clean
+
+    print(f"reviewbot: {clean(' '.join(text.split(chr(10))))}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

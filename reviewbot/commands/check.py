@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`reviewbot check`: review patch files, an mbox or standard input; offline, without b4 and requests."""
+
+from __future__ import annotations
+
+import argparse
+
+from reviewbot.commands.common import exit_code, run_review, say, show
+from reviewbot.config import Config
+from reviewbot.mail import local_series, parse_patch
+from reviewbot.model import InputError, Mail
+from reviewbot.source.mbox import MboxSource
+
+
+def run(args: argparse.Namespace, config: Config) -> int:
+    """The process's exit code."""
+    mails: list[Mail] = []
+    refused: list[InputError] = []
+    for name in args.files:
+        for origin, raw in MboxSource(name).mails():
+            try:
+                mails.append(parse_patch(raw, origin))
+            except InputError as error:
+                refused.append(error)
+    found = local_series(mails)
+    if not found:
+        # one bad mail never stops a run; nothing but bad mails is no run
+        raise refused[0] if refused else InputError(f"no patch in '{', '.join(args.files)}'")
+    for error in refused:
+        say(args, f"warning: {error}")
+    reviews = []
+    for series in found:
+        if series.missing:
+            numbers = ", ".join(map(str, series.missing))
+            say(args, f"warning: missing {numbers} of {series.expected} of '{series.subject}': the rest is reviewed")
+        reviewed = run_review(args, config, series)
+        show(args, reviewed)
+        reviews.append(reviewed)
+    return exit_code(args, config, reviews)

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What several commands do alike: choose rules, show a review, talk on stderr, say how it ended.
+
+Belongs here: the steps between a Series and the process's exit code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from reviewbot import registry
+from reviewbot.config import Config
+from reviewbot.engine import review
+from reviewbot.finding import Review
+from reviewbot.model import ConfigError, InputError, Series, Severity
+from reviewbot.output import render
+from reviewbot.output.text import clean
+from reviewbot.rule import CodeRule
+from reviewbot.selection import Selection, matches, select
+
+
+def say(args: argparse.Namespace, text: str) -> None:
+    """A line on stderr for a person; nothing under -q."""
+    if not args.quiet:
+        print(clean(text), file=sys.stderr)
+
+
+def choose_rules(args: argparse.Namespace, config: Config) -> list[CodeRule]:
+    """The rules that --select and --ignore leave. Raises ConfigError for a name that is no rule, family or id."""
+    rules = registry.load()
+    chosen = tuple(name for names in args.select or () for name in names.split(",")) or config.select
+    ignored = (*(name for names in args.ignore or () for name in names.split(",")), *config.ignore)
+    known = {word for rule in rules for word in (rule.name, rule.name.split("/")[0], rule.id)}
+    for name in (*chosen, *ignored):
+        if name not in known:
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, sorted(known), 1, 0.5)
+            raise ConfigError(f"no rule or family is named '{name}'" + (f", did you mean '{near[0]}'?" if near else ""))
+    return [
+        rule
+        for rule in rules
+        if (not chosen or matches(chosen, rule.name, rule.id)) and not matches(ignored, rule.name, rule.id)
+    ]
+
+
+def run_review(args: argparse.Namespace, config: Config, series: Series, only: Sequence[int] | None = None) -> Review:
+    """The review of a series with the user's choice of rules, and with what is to be shown marked."""
+    found = review(series, choose_rules(args, config), only)
+    return select(found, Selection(strict=args.strict or config.strict))
+
+
+def show(args: argparse.Namespace, reviewed: Review) -> None:
+    """Print a review in the format asked for: full on a terminal, terse when piped."""
+    chosen = args.format or ("full" if sys.stdout.isatty() else "terse")
+    sys.stdout.write(render(chosen, reviewed, color=use_color(args)))
+
+
+def use_color(args: argparse.Namespace) -> bool:
+    """--color, else NO_COLOR (any value but an empty one says no), else whether stdout is a terminal."""
+    if args.color != "auto":
+        return bool(args.color == "always")
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def exit_code(args: argparse.Namespace, config: Config, reviews: Sequence[Review]) -> int:
+    """1 where something at or above --fail-on is shown, else 0."""
+    limit = args.fail_on or config.fail_on
+    if limit == "never":
+        return 0
+    try:
+        rank = Severity(limit).rank
+    except ValueError as error:
+        raise ConfigError(f"'fail-on' must be a severity or never, not '{limit}'") from error
+    worst = [severity.rank for reviewed in reviews if (severity := reviewed.worst()) is not None]
+    return 1 if worst and min(worst) <= rank else 0
+
+
+def parse_numbers(text: str, expected: int) -> tuple[int, ...]:
+    """'1-3,5' or '2-' -> patch numbers. Raises InputError for what is no list of numbers of this series."""
+    numbers: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not (first or last).isdecimal() or not all(n == "" or n.isdecimal() for n in (first, last)) or len(part) > 9:
+            raise InputError(f"not a list of patch numbers: '{text}', such as 1-3,5 is expected")
+        start = int(first or 1)
+        end = int(last or expected) if dash else start
+        if not 1 <= start <= end <= expected:
+            raise InputError(f"no patch {part.strip()} in a series of {expected}")
+        numbers.extend(range(start, end + 1))
+    return tuple(dict.fromkeys(numbers))

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`reviewbot reply`: the mails that would answer a posting, printed or written as drafts. Sends nothing."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+from reviewbot.commands.common import exit_code, parse_numbers, run_review, say
+from reviewbot.commands.lore import load_series
+from reviewbot.config import Config
+from reviewbot.mail import addresses
+from reviewbot.model import ConfigError, InputError
+from reviewbot.reply import Per, ReplySettings, make_replies, write_mbox
+
+
+def run(args: argparse.Namespace, config: Config) -> int:
+    """The process's exit code: 0 also where there are findings, for the mails are what was asked for."""
+    settings = _settings(config)
+    series = load_series(args, config)
+    only = parse_numbers(args.patches, series.expected) if args.patches else None
+    reviewed = run_review(args, config, series, only)
+    mails = make_replies(reviewed, settings)
+    if not mails:
+        say(args, "no reply: there is nothing to say")
+    elif args.output is None:
+        write_mbox(mails, sys.stdout.buffer)
+        sys.stdout.flush()
+    else:
+        # the name comes from a stranger's Message-ID: letters, digits, dots within, and never a path
+        name = re.sub(r"[^A-Za-z0-9@_-]+", "-", series.message_id)[:120].strip("-") or "series"
+        file = Path(args.output) / f"{name}.mbox"
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_mbox(mails, file)
+        except OSError as error:
+            raise InputError(f"cannot write '{file}': {error.strerror}") from error
+        say(args, f"wrote {len(mails)} {'draft' if len(mails) == 1 else 'drafts'} to {file}")
+    if mails and not settings.configured:
+        say(args, "note: no [reply] sender is configured, so the drafts have none that could be answered")
+    exit_code(args, config, [reviewed])  # says so where fail-on is wrong
+    return 0
+
+
+def _settings(config: Config) -> ReplySettings:
+    reply = config.reply
+    if reply.per not in tuple(Per):
+        raise ConfigError(f"'reply.per' must be patch or series, not '{reply.per}'")
+    sender = addresses(reply.sender)
+    if reply.sender and len(sender) != 1:
+        raise ConfigError(f"'reply.sender' must be one address, not '{reply.sender}'")
+    return ReplySettings(
+        sender=sender[0] if sender else ReplySettings().sender,
+        domain=reply.domain,
+        per=Per(reply.per),
+        template_dir=Path(reply.template_dir).expanduser() if reply.template_dir else None,
+        budget=reply.budget,
+        docs=reply.docs or None,
+    )

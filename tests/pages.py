@@ -1,0 +1,350 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The ```diff blocks of a rule's page: what they say, the series they stand for, and what the rule finds there.
+
+Belongs here: the blocks' notation. A line begins as in a diff, with ' ', '+' or '-', or with '|' where only the
+tree has it: the hunk does not show it and is split there. `@@ heading` begins a hunk, `--- path` another file.
+`// error` (warning, note, info) ends a line that must be found, with that severity; `// error (tree)` is found
+only where the whole file is known, `// error (hunk)` only in the hunk. The info string of a block may hold
+`path=mm/foo.c`, `base=6.12` and `reply`. Does not belong here: what a page must hold (test_pages.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from reviewbot import engine
+from reviewbot.base import parse_version
+from reviewbot.c.code import Code
+from reviewbot.finding import Finding, Review
+from reviewbot.model import (
+    Address,
+    Base,
+    BaseHow,
+    Change,
+    FileDiff,
+    Hunk,
+    Line,
+    LineKind,
+    Mail,
+    Patch,
+    Series,
+    Severity,
+    Span,
+    SpanKind,
+    Subject,
+)
+from reviewbot.rule import CodeRule
+
+DEFAULT_PATH = "drivers/misc/lumen/lumen.c"
+DEFAULT_BASE = "6.12"
+# git hunks of one file that a block does not join lie this many lines apart
+GAP = 100
+
+_FENCE = re.compile(r"```diff\b(.*)$")
+_MARK = re.compile(r"[ \t]*// (error|warning|note|info)(?: \((tree|hunk)\))?$")
+# what git shows as a hunk's heading for C (userdiff.c, "cpp"): no label, begins in the first column
+_HEADING = re.compile(r"(?![A-Za-z_]\w*:\s*(?:$|/[/*]))[A-Za-z_]")
+
+
+class View(StrEnum):
+    """How much of a file the rule is shown."""
+
+    HUNK = "hunk"
+    TREE = "tree"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a block."""
+
+    mark: str  # ' ', '+', '-' or '|'
+    text: str  # without the marks at both ends
+    number: int  # line of the page, from 1
+    severity: Severity | None = None  # what must be found on it
+    view: View | None = None  # where it must be found; None: in both
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What stands behind one @@ line."""
+
+    heading: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file of a block."""
+
+    path: str
+    parts: tuple[Part, ...]
+
+    def rows(self) -> Iterator[Row]:
+        """All lines, in order."""
+        for part in self.parts:
+            yield from part.rows
+
+    def joined(self) -> tuple[Part, ...]:
+        """The parts, those made one whose heading is empty or a line seen before: nothing is missing between them."""
+        parts: list[Part] = []
+        for part in self.parts:
+            seen = {row.text.strip() for earlier in parts for row in earlier.rows}
+            if parts and (not part.heading or part.heading.strip() in seen):
+                parts[-1] = Part(parts[-1].heading, parts[-1].rows + part.rows)
+            else:
+                parts.append(part)
+        return tuple(parts)
+
+    @property
+    def whole(self) -> bool:
+        """With the lines that only the tree has, nothing of the file is missing."""
+        parts = self.joined()
+        return len(parts) == 1 and not parts[0].heading
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One ```diff block: a patch, and what a rule must find in it."""
+
+    page: str  # name of the rule
+    number: int  # line of the page on which it begins, from 1
+    base: str
+    reply: bool
+    files: tuple[File, ...]
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.number}"
+
+    def rows(self) -> Iterator[Row]:
+        """All lines of all files."""
+        for file in self.files:
+            yield from file.rows()
+
+    @property
+    def marked(self) -> bool:
+        """Something must be found."""
+        return any(row.severity for row in self.rows())
+
+    def expected(self, view: View) -> set[tuple[int, Severity]]:
+        """(line of the page, severity) of all that must be found in a view."""
+        return {(row.number, row.severity) for row in self.rows() if row.severity and row.view in (None, view)}
+
+    def map(self, change: Callable[[File], Sequence[Part]]) -> Block:
+        """The block with other lines in each file."""
+        return replace(self, files=tuple(replace(file, parts=tuple(change(file))) for file in self.files))
+
+
+def blocks(rule: str, text: str) -> tuple[Block, ...]:
+    """The diff blocks of a page. Raises ValueError where a block cannot be read."""
+    found: list[Block] = []
+    inside: list[tuple[int, str]] | None = None
+    info, start = "", 0
+    for number, line in enumerate(text.split("\n"), 1):
+        if inside is None:
+            if match := _FENCE.match(line):
+                inside, info, start = [], match[1], number
+        elif line.startswith("```"):
+            found.append(_block(rule, start, info, inside))
+            inside = None
+        else:
+            inside.append((number, line))
+    if inside is not None:
+        raise ValueError(f"{rule}:{start}: block is not closed")
+    return tuple(found)
+
+
+def _block(rule: str, start: int, info: str, lines: Sequence[tuple[int, str]]) -> Block:
+    path, base, reply = DEFAULT_PATH, DEFAULT_BASE, False
+    for word in info.split():
+        key, _, value = word.partition("=")
+        if key == "path" and value:
+            path = value
+        elif key == "base" and value:
+            base = value
+        elif word == "reply":
+            reply = True
+        else:
+            raise ValueError(f"{rule}:{start}: unknown word '{word}'")
+    files: list[File] = []
+    parts: list[Part] = []
+    rows: list[Row] = []
+
+    def close_part(heading: str) -> None:
+        nonlocal rows
+        if rows:
+            parts.append(Part(heading, tuple(rows)))
+        rows = []
+
+    def close_file() -> None:
+        nonlocal parts
+        if parts:
+            files.append(File(path, tuple(parts)))
+        parts = []
+
+    heading = ""
+    for number, line in lines:
+        if line.startswith("@@"):
+            close_part(heading)
+            heading = line[2:].strip()
+        elif line.startswith("--- "):
+            close_part(heading)
+            close_file()
+            path, heading = line[4:].strip(), ""
+        elif line and line[0] not in " +-|":
+            raise ValueError(f"{rule}:{number}: neither context nor '+', '-', '|', '@@': '{line}'")
+        else:
+            rows.append(_row(rule, number, line))
+    close_part(heading)
+    close_file()
+    if not files:
+        raise ValueError(f"{rule}:{start}: block is empty")
+    return Block(rule, start, base, reply, tuple(files))
+
+
+def _row(rule: str, number: int, line: str) -> Row:
+    mark, text = line[:1] or " ", line[1:]
+    match = _MARK.search(text)
+    if not match:
+        return Row(mark, text, number)
+    if mark == "-":
+        raise ValueError(f"{rule}:{number}: a removed line cannot be found")
+    view = View(match[2]) if match[2] else None
+    if mark == "|" and view is not View.TREE:
+        raise ValueError(f"{rule}:{number}: a line that only the tree has is found in the tree only")
+    return Row(mark, text[: match.start()], number, Severity(match[1]), view)
+
+
+# -- the series of a block ----------------------------------------------------------------------------------------
+
+
+def series(block: Block, view: View) -> tuple[Series, dict[tuple[str, SpanKind, int], Row]]:
+    """The block as a posting of one patch, and for each place in it the row that it comes from."""
+    places: dict[tuple[str, SpanKind, int], Row] = {}
+    files = tuple(_diff(file, view, places) for file in block.files)
+    subject = Subject(
+        full="Re: [PATCH] page" if block.reply else "[PATCH] page",
+        title="page",
+        reply=block.reply,
+        patch=True,
+        prefixes=(),
+        revision=None,
+        counter=None,
+        expected=None,
+    )
+    author = Address("Ann Author", "ann@example.org")
+    mail = Mail("page@example.org", subject.full, author, None, None, (), (), (), (), None, False, ())
+    patch = Patch(1, mail, subject, author, "", "", (), files, ())
+    base = Base(None, parse_version(block.base), BaseHow.PREFIX)
+    return Series(subject.full, 1, 1, None, (patch,), base), places
+
+
+def _diff(file: File, view: View, places: dict[tuple[str, SpanKind, int], Row]) -> FileDiff:
+    hunks: list[Hunk] = []
+    old = new = 1
+    for n, part in enumerate(file.joined()):
+        if n:
+            old, new = old + GAP, new + GAP
+        cuts = _cuts(file, part) if view is View.HUNK else set[int]()
+        lines: list[Line] = []
+        heading, above = part.heading, part.heading
+        for at, row in enumerate(part.rows):
+            hidden = view is View.HUNK and row.mark == "|"
+            if at in cuts or hidden:
+                _add(hunks, heading, lines)
+                heading = above
+            if row.mark != "+" and _HEADING.match(row.text):
+                above = row.text.strip()
+            if hidden:
+                old, new = old + 1, new + 1
+                heading = above
+                continue
+            kind = LineKind.CONTEXT if row.mark == "|" else LineKind(row.mark)
+            has_old, has_new = kind is not LineKind.ADDED, kind is not LineKind.REMOVED
+            lines.append(Line(kind, row.text, old if has_old else None, new if has_new else None, row.number))
+            side = SpanKind.SOURCE if has_new else SpanKind.REMOVED
+            places[file.path, side, new if has_new else old] = row
+            old, new = old + has_old, new + has_new
+        _add(hunks, heading, lines)
+    return FileDiff(file.path, file.path, Change.MODIFIED, tuple(hunks))
+
+
+def _cuts(file: File, joined: Part) -> set[int]:
+    """Indices in a joined part at which one of the file's own parts begins."""
+    begins = {part.rows[0].number for part in file.parts}
+    return {n for n, row in enumerate(joined.rows) if n and row.number in begins}
+
+
+def _add(hunks: list[Hunk], heading: str, lines: list[Line]) -> None:
+    """Make a hunk of the lines so far, unless they are none."""
+    if not lines:
+        return
+    old = [line.old for line in lines if line.old is not None]
+    new = [line.new for line in lines if line.new is not None]
+    hunks.append(
+        Hunk(old[0] if old else 0, len(old), new[0] if new else 0, len(new), heading, tuple(lines), lines[0].message_line)
+    )
+    lines.clear()
+
+
+# -- what is found in it ------------------------------------------------------------------------------------------
+
+
+def run(rules: Sequence[CodeRule], block: Block, view: View) -> Review:
+    """The review of a block. A file of which nothing is missing is known as whole."""
+    posting, _ = series(block, view)
+    whole = {file.path for file in block.files if view is View.TREE and file.whole}
+    made = engine.images
+
+    def images(diffs: Sequence[FileDiff], side: LineKind, version: tuple[int, int] | None = None) -> list[Code]:
+        codes = made(diffs, side, version)
+        for code in codes:
+            code.whole = code.whole or code.path in whole
+        return codes
+
+    engine.images = images
+    try:
+        return engine.review(posting, rules)
+    finally:
+        engine.images = made
+
+
+def findings(rule: CodeRule, block: Block, view: View) -> list[tuple[Row, Finding]]:
+    """What a rule finds in a block and would show: each finding with the row it stands on. A rule must not raise."""
+    review = run([rule], block, view)
+    if review.errors:
+        raise AssertionError(f"{block} ({view}): {review.errors[0].message}")
+    _, places = series(block, view)
+    return [
+        (places[f.span.path, f.span.kind, f.span.line], f)
+        for f in review.findings
+        if f.rule == rule.name and not f.preexisting
+    ]
+
+
+def differences(rule: CodeRule, block: Block, view: View) -> list[str]:
+    """What a block promises and the rule does not do, or does unasked; one sentence each."""
+    found = findings(rule, block, view)
+    texts = {row.number: row.text.strip() for row in block.rows()}
+    messages = {(row.number, f.severity): f.message for row, f in found}
+    expected, actual = block.expected(view), {(row.number, f.severity) for row, f in found}
+    said = [(f.span, f.message) for _, f in found]
+    return [
+        *(
+            f"line {number}, {view}: no {severity} at '{texts[number]}'"
+            for number, severity in sorted(expected - actual)
+        ),
+        *(
+            f"line {number}, {view}: unexpected {severity} at '{texts[number]}': {messages[number, severity]}"
+            for number, severity in sorted(actual - expected)
+        ),
+        *(f"line {span.line} of {span.path}, {view}: said twice: {message}" for span, message in _repeated(said)),
+    ]
+
+
+def _repeated(said: Sequence[tuple[Span, str]]) -> Iterator[tuple[Span, str]]:
+    for n, item in enumerate(said):
+        if item in said[:n]:
+            yield item

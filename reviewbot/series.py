@@ -333,7 +333,7 @@ def _select(thread: _Thread, posting: _Posting, anchor: str) -> _Chosen:
     # wrong numbers in subjects, or a reroll of some patches in answer to the revision before
     strict = _strict_thread(thread, anchor)
     whole = _through_b4(thread, strict, anchor, posting, reroll=True)
-    if False:
+    if whole and thread.is_cover(posting.ids[0]):
         whole.cover = posting.ids[0]
     if whole and whole.orderly and (not alone or not alone.orderly or len(whole.patches) > len(alone.patches)):
         return whole

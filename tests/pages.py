@@ -14,10 +14,12 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from unittest import mock
 
-from reviewbot import engine
 from reviewbot.base import parse_version
 from reviewbot.c.code import Code
+from reviewbot.c.code import images as code_images
+from reviewbot.engine import review
 from reviewbot.finding import Finding, Review
 from reviewbot.model import (
     Address,
@@ -283,9 +285,8 @@ def _add(hunks: list[Hunk], heading: str, lines: list[Line]) -> None:
         return
     old = [line.old for line in lines if line.old is not None]
     new = [line.new for line in lines if line.new is not None]
-    hunks.append(
-        Hunk(old[0] if old else 0, len(old), new[0] if new else 0, len(new), heading, tuple(lines), lines[0].message_line)
-    )
+    starts = old[0] if old else 0, new[0] if new else 0
+    hunks.append(Hunk(starts[0], len(old), starts[1], len(new), heading, tuple(lines), lines[0].message_line))
     lines.clear()
 
 
@@ -296,30 +297,26 @@ def run(rules: Sequence[CodeRule], block: Block, view: View) -> Review:
     """The review of a block. A file of which nothing is missing is known as whole."""
     posting, _ = series(block, view)
     whole = {file.path for file in block.files if view is View.TREE and file.whole}
-    made = engine.images
-
     def images(diffs: Sequence[FileDiff], side: LineKind, version: tuple[int, int] | None = None) -> list[Code]:
-        codes = made(diffs, side, version)
+        codes = code_images(diffs, side, version)
         for code in codes:
             code.whole = code.whole or code.path in whole
         return codes
 
-    engine.images = images
-    try:
-        return engine.review(posting, rules)
-    finally:
-        engine.images = made
+    # until the engine reads a tree: the one place where it makes Code of diffs
+    with mock.patch("reviewbot.engine.images", images):
+        return review(posting, rules)
 
 
 def findings(rule: CodeRule, block: Block, view: View) -> list[tuple[Row, Finding]]:
     """What a rule finds in a block and would show: each finding with the row it stands on. A rule must not raise."""
-    review = run([rule], block, view)
-    if review.errors:
-        raise AssertionError(f"{block} ({view}): {review.errors[0].message}")
+    result = run([rule], block, view)
+    if result.errors:
+        raise AssertionError(f"{block} ({view}): {result.errors[0].message}")
     _, places = series(block, view)
     return [
         (places[f.span.path, f.span.kind, f.span.line], f)
-        for f in review.findings
+        for f in result.findings
         if f.rule == rule.name and not f.preexisting
     ]
 

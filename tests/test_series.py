@@ -531,7 +531,6 @@ def test_b4_changes_nothing_in_the_process_and_reads_nothing_around_it(tmp_path:
     (tmp_path / "tree/.b4-config").write_text("[b4]\n\tmidmask = https://evil.example/%s\n")
     mark = tmp_path / "ran"
     for program in ("git", "gpg", "sh"):
-        (tmp_path / "bin" / program).write_text(f"#!/bin/true\necho {program} >> {mark}\n")
         (tmp_path / "bin" / program).write_text(f"#!/bin/bash\necho {program} >> {mark}\n")
         (tmp_path / "bin" / program).chmod(0o755)
     (tmp_path / "thread.py").write_text(

@@ -9,24 +9,21 @@ directory, of git's or of b4's configuration plays a part.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, NamedTuple, TypeVar, get_type_hints
 
 from reviewbot.model import ConfigError
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class LoreConfig:
+class LoreConfig(NamedTuple):
     """[lore]"""
 
     url: str = "https://lore.kernel.org/all/"  # a public-inbox list, or a server's /all/
 
 
-@dataclass(frozen=True, slots=True)
-class ReplyConfig:
+class ReplyConfig(NamedTuple):
     """[reply]"""
 
     sender: str = ""  # "reviewbot <bot@example.org>": From: of the mails
@@ -37,12 +34,11 @@ class ReplyConfig:
     docs: str = ""  # URL of the rules' pages
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(NamedTuple):
     """All settings. `select` and `ignore` hold families, rule names or ids."""
 
-    lore: LoreConfig = field(default_factory=LoreConfig)
-    reply: ReplyConfig = field(default_factory=ReplyConfig)
+    lore: LoreConfig = LoreConfig()
+    reply: ReplyConfig = ReplyConfig()
     select: tuple[str, ...] = ()  # empty: all rules
     ignore: tuple[str, ...] = ()
     strict: bool = False
@@ -81,8 +77,8 @@ def _user_file() -> Path | None:
 
 
 def _fill(kind: type[T], table: dict[str, Any], file: str, prefix: str) -> T:
-    known = {f.name.replace("_", "-"): f for f in fields(kind)}  # type: ignore[arg-type]
     hints = get_type_hints(kind)
+    known = {name.replace("_", "-"): name for name in hints}
     values: dict[str, Any] = {}
     for key, value in table.items():
         if key not in known:
@@ -91,9 +87,9 @@ def _fill(kind: type[T], table: dict[str, Any], file: str, prefix: str) -> T:
             near = get_close_matches(key, known, 1, 0.5)
             hint = f", did you mean '{prefix}{near[0]}'?" if near else ""
             raise ConfigError(f"unknown key '{prefix}{key}' in '{file}'{hint}")
-        name = known[key].name
+        name = known[key]
         wanted = hints[name]
-        if is_dataclass(wanted) and isinstance(wanted, type):
+        if wanted in (LoreConfig, ReplyConfig):
             if not isinstance(value, dict):
                 raise ConfigError(f"'{prefix}{key}' in '{file}' must be a table")
             values[name] = _fill(wanted, value, file, f"{prefix}{key}.")

@@ -186,8 +186,8 @@ def _file(file: PatchedFile, numbers: Sequence[int]) -> FileDiff:
     hunks = tuple(_hunk(hunk, numbers) for hunk in file)
     if change is Change.MODIFIED and len(hunks) == 1 and hunks[0].old_start == hunks[0].old_count == 0:
         change, old = Change.ADDED, None
-    line = numbers[(file.diff_line_no or 1) - 1]
-    return FileDiff(old, new, change, hunks, file.is_binary_file, file.source_mode, file.target_mode, line)
+    at = numbers[(file.diff_line_no or 1) - 1]
+    return FileDiff(old, new, change, hunks, file.is_binary_file, file.source_mode, file.target_mode, at)
 
 
 def _hunk(hunk: unidiff.Hunk, numbers: Sequence[int]) -> Hunk:
@@ -203,7 +203,7 @@ def _hunk(hunk: unidiff.Hunk, numbers: Sequence[int]) -> Hunk:
                 line.value.removesuffix("\n"),
                 line.source_line_no,
                 line.target_line_no,
-                numbers[line.diff_line_no - 1],
+                numbers[(line.diff_line_no or 1) - 1],
             )
         )
     first = lines[0].message_line if lines else numbers[0] + 1

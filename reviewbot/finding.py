@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from reviewbot.model import Confidence, Mail, Patch, Series, Severity, Span
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """A report together with its rule, its patch and its fingerprint: what people see."""
 
     rule: str  # lock-drop/stale-vma
@@ -35,16 +34,14 @@ class Finding:
     why_not_shown: str | None = None  # None while shown
 
 
-@dataclass(frozen=True, slots=True)
-class NotRun:
+class NotRun(NamedTuple):
     """A rule that could not be decided from what is there."""
 
     rule: str
     why: str  # "needs --tree"
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """What could not be reviewed: a diff that cannot be read, a rule that raised. Counts as an error."""
 
     mail: Mail
@@ -55,8 +52,7 @@ class Fault:
     rule: str | None = None  # the rule that raised; None for a diff that cannot be read
 
 
-@dataclass(frozen=True, slots=True)
-class Review:
+class Review(NamedTuple):
     """All that a series gave: every finding, shown or not, in order."""
 
     series: Series

@@ -8,7 +8,6 @@ C (`c/`). Pure; imports nothing of ours.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -56,8 +55,7 @@ class Line(NamedTuple):
     message_line: int  # line number in the mail's body, from 1; 0 where there is no mail
 
 
-@dataclass(frozen=True, slots=True)
-class Hunk:
+class Hunk(NamedTuple):
     """A hunk: `section` is what git prints behind the second @@, stripped, '' where it is absent."""
 
     old_start: int
@@ -79,8 +77,7 @@ class Change(StrEnum):
     COPIED = "copied"
 
 
-@dataclass(frozen=True, slots=True)
-class FileDiff:
+class FileDiff(NamedTuple):
     """The changes to one file. Paths are names only: nothing here is ever opened."""
 
     old_path: str | None  # None for an added file
@@ -98,8 +95,7 @@ class FileDiff:
         return self.new_path or self.old_path or ""
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
+class Unreadable(NamedTuple):
     """A piece of a mail that should have been a diff and is none."""
 
     message_line: int  # from 1
@@ -107,8 +103,7 @@ class Unreadable:
     text: str  # the offending line, '' where there is none
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """A mail address; `name` is '' where the mail gives none."""
 
     name: str
@@ -118,8 +113,7 @@ class Address:
         return f"{self.name} <{self.email}>" if self.name else self.email
 
 
-@dataclass(frozen=True, slots=True)
-class Trailer:
+class Trailer(NamedTuple):
     """`Reviewed-by: A <a@b>` and its like, as written; `source` is the Message-ID it came in, or None."""
 
     name: str
@@ -127,8 +121,7 @@ class Trailer:
     source: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Mail:
+class Mail(NamedTuple):
     """A mail as reviewbot reads it: decoded headers and the text that git would apply.
 
     Header values are unfolded and decoded; they may still hold control characters, which whoever
@@ -155,8 +148,7 @@ class Mail:
         return f"<{self.message_id}>" if self.message_id else self.origin or "(mail without Message-ID)"
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(NamedTuple):
     """A Subject: header taken apart. Numbers are None where the subject does not give them."""
 
     full: str  # exactly as decoded
@@ -169,11 +161,10 @@ class Subject:
     expected: int | None  # m of n/m
 
 
-@dataclass(frozen=True, slots=True)
-class Patch:
+class Patch(NamedTuple):
     """One mail that is one commit to be."""
 
-    index: int  # place in the series, from 1
+    index: int  # type: ignore[assignment]  # place in the series, from 1 (hides tuple.index)
     mail: Mail
     subject: Subject
     author: Address  # the in-body From: where there is one, else the sender
@@ -189,8 +180,7 @@ class Patch:
         return self.subject.reply
 
 
-@dataclass(frozen=True, slots=True)
-class CoverLetter:
+class CoverLetter(NamedTuple):
     """The 0/N mail. `text` is its body without signature."""
 
     mail: Mail
@@ -209,8 +199,7 @@ class BaseHow(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
+class Base(NamedTuple):
     """What the series applies to, as far as known."""
 
     commit: str | None  # full or abbreviated hash as declared; None where not declared
@@ -223,8 +212,7 @@ class Base:
         return f"{commit}v{version}" if self.version else f"{commit}{version}"
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
+class Series(NamedTuple):
     """The patches of one posting; a single patch is a series of one."""
 
     subject: str  # of the cover letter, else of the first patch; decoded
@@ -267,8 +255,7 @@ class SpanKind(StrEnum):
     HEADER = "header"  # a header of the mail: `path` is its name, the numbers are 1
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """A stretch of text. Lines and columns count from 1, the end is exclusive; columns count characters."""
 
     kind: SpanKind

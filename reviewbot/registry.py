@@ -7,18 +7,18 @@ Belongs here: where rules and their pages come from. Does not belong here: runni
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 
 import reviewbot.checks
+from typing import NamedTuple
+
 from reviewbot.model import NotFoundError
 from reviewbot.rule import CodeRule
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """What a rule found somewhere, after every hit was read and judged."""
 
     where: str

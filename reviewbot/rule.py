@@ -8,15 +8,14 @@ scope, moves, causation) is the engine's. Pure.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from reviewbot.base import parse_version
 from reviewbot.c.code import Code, Place
 from reviewbot.model import Confidence, Severity
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(NamedTuple):
     """Which files a rule looks at: `include` and `exclude` are path prefixes or whole paths, `suffixes` file endings.
 
     The defaults leave out what is not kernel code: documentation, tools, scripts, samples.
@@ -35,8 +34,7 @@ class Scope:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """What a rule yields: the tokens (or comment) it is about, and one phrase that names the function.
 
     `related` are further places that make it true; together with `at` they are the evidence that must hold a
@@ -53,8 +51,7 @@ class Report:
 Check = Callable[[Code], Iterable[Report]]
 
 
-@dataclass(frozen=True, slots=True)
-class CodeRule:
+class CodeRule(NamedTuple):
     """A rule over C. Its name comes from its file's place (`registry`), so that it cannot misname itself."""
 
     name: str  # lock-drop/stale-vma

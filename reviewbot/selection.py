@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from reviewbot.finding import Finding, Review, order
 from reviewbot.model import Confidence, Patch, Severity
@@ -24,8 +24,7 @@ SAID_BY = "said by"
 FOLDED = "folded"  # one of the places of a finding that is shown
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(NamedTuple):
     """What a person asked to see."""
 
     strict: bool = False  # note, info and low confidence too
@@ -40,7 +39,7 @@ def select(review: Review, selection: Selection) -> Review:
     """The same review with `shown` and `why_not_shown` set."""
     decided = [_decide(finding, selection) for finding in review.findings]
     said = {(f.rule, f.patch.index, f.span.path, f.span.line) for f in decided if f.shown}
-    return replace(review, findings=tuple(sorted(_fold(_yield(finding, said) for finding in decided), key=order)))
+    return review._replace(findings=tuple(sorted(_fold(_yield(finding, said) for finding in decided), key=order)))
 
 
 def _decide(finding: Finding, selection: Selection) -> Finding:
@@ -53,14 +52,14 @@ def _decide(finding: Finding, selection: Selection) -> Finding:
         why = LOW_CONFIDENCE
     elif not selection.strict and finding.severity in (Severity.NOTE, Severity.INFO):
         why = SEVERITY
-    return replace(finding, shown=why is None, why_not_shown=why)
+    return finding._replace(shown=why is None, why_not_shown=why)
 
 
 def _yield(finding: Finding, said: Collection[tuple[str, int, str, int]]) -> Finding:
     """Two rules about one line: the one that knows more speaks."""
     for rule in finding.yields_to:
         if finding.shown and (rule, finding.patch.index, finding.span.path, finding.span.line) in said:
-            return replace(finding, shown=False, why_not_shown=f"{SAID_BY} {rule}")
+            return finding._replace(shown=False, why_not_shown=f"{SAID_BY} {rule}")
     return finding
 
 
@@ -72,8 +71,8 @@ def _fold(findings: Iterable[Finding]) -> Iterator[Finding]:
         groups.setdefault((key, finding.shown), []).append(finding)
     for group in groups.values():
         if group[0].shown and len(group) > 1:
-            yield replace(group[0], places=tuple(finding.span for finding in group[1:]))
-            yield from (replace(finding, shown=False, why_not_shown=FOLDED) for finding in group[1:])
+            yield group[0]._replace(places=tuple(finding.span for finding in group[1:]))
+            yield from (finding._replace(shown=False, why_not_shown=FOLDED) for finding in group[1:])
         else:
             yield from group
 

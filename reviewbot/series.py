@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email import charset
 from email.message import Message
@@ -149,7 +149,7 @@ class _Thread:
                 path[at] = None
                 at = self.mails[at].in_reply_to
             if at in path:
-                self.mails[at] = replace(self.mails[at], in_reply_to=None)
+                self.mails[at] = self.mails[at]._replace(in_reply_to=None)
             ends.update(path)
 
     def is_draft(self, name: str) -> bool:

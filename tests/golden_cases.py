@@ -123,7 +123,7 @@ def whole_series() -> Review:
     second = patch_of(raw_mail("[PATCH v2 2/2] mm: two", diff=broken, message_id="20240506.2-ann@example.org"), 2)
     unreadable = second.unreadable[0]
     fault = Fault(second.mail, 2, unreadable.message_line, unreadable.reason, unreadable.text)
-    raised = Fault(first.mail, 1, 0, "rule a/b failed on mm/foo.c: ValueError: x", "")
+    raised = Fault(first.mail, 1, 0, "rule a/b failed on mm/foo.c: ValueError: x", "", "a/b")
     return review(
         finding(first, at(first, "put_user")),
         finding(second, at(second, "down_read"), "mmap_sem is called mmap_lock since v5.8", "mmap-lock/old-name"),

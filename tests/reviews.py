@@ -6,13 +6,24 @@ Pure. No mail here is a real one.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
-from dataclasses import replace
+from typing import Any, TypeVar
 
 from reviewbot.base import find_base
 from reviewbot.finding import Fault, Finding, NotRun, Review, fingerprint
 from reviewbot.mail import make_cover, make_patch, parse_mail, parse_subject
 from reviewbot.model import Confidence, Patch, Series, Severity, Span, SpanKind
+
+T = TypeVar("T")
+
+
+def replace(value: T, **changes: Any) -> T:
+    """A frozen value with some fields changed, be it a named tuple or a dataclass."""
+    if isinstance(value, tuple):
+        return value._replace(**changes)  # type: ignore[attr-defined,no-any-return]
+    return dataclasses.replace(value, **changes)  # type: ignore[type-var]
+
 
 DIFF = """\
 diff --git a/mm/foo.c b/mm/foo.c

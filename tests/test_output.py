@@ -7,7 +7,7 @@ import json
 import re
 import subprocess
 import sys
-from dataclasses import replace
+from reviews import replace
 from importlib import import_module
 
 import pytest

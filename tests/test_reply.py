@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import subprocess
-from dataclasses import replace
+from reviews import replace
 from datetime import UTC, datetime
 from email import policy
 from email.message import EmailMessage

@@ -72,6 +72,7 @@ def _judge(function: Function, might: Statement, call: Call) -> Iterator[Report]
                 yield Report(call.tokens, message, ((statement.tokens, "this condition"),))
                 return
     if call.name != "might_lock_read" and function.whole:
-        taken = [c for s in after for c in locks(s)]
-        if taken and all("read" in c.name for c in taken):
-            yield Report(call.tokens, f"{call.name}() announces a write lock, {taken[0].name}() takes it for reading: use might_lock_read()", ((taken[0].tokens, "taken here"),))
+        later = [c for s in after for c in locks(s)]
+        if later and all("read" in c.name for c in later):
+            message = f"{call.name}() announces a write lock, {later[0].name}() takes it for reading: use might_lock_read()"
+            yield Report(call.tokens, message, ((later[0].tokens, "taken here"),))

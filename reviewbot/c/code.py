@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from reviewbot.c.flow import Flow
 from reviewbot.c.pattern import split_arguments
@@ -21,8 +21,7 @@ from reviewbot.model import FileDiff, Line, LineKind, Span, SpanKind
 Place = Token | Comment
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A call: its name and arguments. `tokens` reaches from the name to the )."""
 
     name: str
@@ -36,8 +35,7 @@ class Call:
         return "".join(token.text for token in self.arguments[n])
 
 
-@dataclass(frozen=True, slots=True)
-class Fragment:
+class Fragment(NamedTuple):
     """A stretch of lines without a gap. `section` is git's hunk heading."""
 
     lines: tuple[Line, ...]

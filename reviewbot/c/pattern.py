@@ -13,7 +13,7 @@ pattern never looks further than MAX_REACH tokens, so a search is linear in the 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from reviewbot.c.tokens import Kind, Token, tokenize
 
@@ -25,8 +25,7 @@ _CLOSE = frozenset(_OPEN.values())
 _PREFIX = frozenset("&*!~-+")
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """Where a pattern matched: `tokens` is the whole, `bound` what each $name stands for."""
 
     tokens: tuple[Token, ...]
@@ -37,13 +36,11 @@ class Match:
         return "".join(token.text for token in self.bound[name])
 
 
-@dataclass(frozen=True, slots=True)
-class _Literal:
+class _Literal(NamedTuple):
     texts: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Operand:
+class _Operand(NamedTuple):
     name: str
 
 

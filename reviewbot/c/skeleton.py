@@ -11,7 +11,6 @@ before it; a ) that closes nothing seen ends a head that is not seen. Both are m
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from reviewbot.c.pattern import closing
@@ -48,38 +47,63 @@ class StatementKind(StrEnum):
     OPAQUE = "opaque"  # too deep to take apart
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Statement:
     """One statement. `tokens` is what is evaluated when the flow is here: the whole of an expression, the
-    head of a branch or loop without its parentheses, the value of a return, the name of a label or goto."""
+    head of a branch or loop without its parentheses, the value of a return, the name of a label or goto.
 
-    kind: StatementKind
-    tokens: tuple[Token, ...]
-    body: tuple[Statement, ...] = ()
-    orelse: tuple[Statement, ...] = ()
-    complete: bool = True  # False where its beginning or end is not in the text
-    head: str = ""  # the keyword or macro of a loop: "while", "for", "for_each_vma"
-    span: tuple[int, int] = (0, 0)  # first and last line (index) of all of it
+    Two statements are never equal: each is a place.
+    """
+
+    __slots__ = ("kind", "tokens", "body", "orelse", "complete", "head", "span")
+
+    def __init__(
+        self,
+        kind: StatementKind,
+        tokens: tuple[Token, ...],
+        body: tuple[Statement, ...] = (),
+        orelse: tuple[Statement, ...] = (),
+        complete: bool = True,
+        head: str = "",
+        span: tuple[int, int] = (0, 0),
+    ) -> None:
+        self.kind = kind
+        self.tokens = tokens
+        self.body = body
+        self.orelse = orelse
+        self.complete = complete  # False where its beginning or end is not in the text
+        self.head = head  # the keyword or macro of a loop: "while", "for", "for_each_vma"
+        self.span = span  # first and last line (index) of all of it
 
     def walk(self) -> Iterator[Statement]:
         """Itself and all statements within it, in order."""
-        yield self
-        for child in self.body:
-            yield from child.walk()
-        for child in self.orelse:
-            yield from child.walk()
+        todo = [self]
+        while todo:
+            now = todo.pop()
+            yield now
+            todo.extend(reversed(now.orelse))
+            todo.extend(reversed(now.body))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Function:
     """A function, or the part of one that a hunk shows."""
 
-    name: str | None  # None where not even git's hunk heading tells
-    header: tuple[Token, ...]  # return type, name and parameters as far as seen; lines are -1 where from the hunk heading
-    statements: tuple[Statement, ...]
-    opened: bool  # its first line is in the text
-    closed: bool  # its last line is in the text
-    macro: bool = False  # the body of a #define
+    __slots__ = ("name", "header", "statements", "opened", "closed", "macro")
+
+    def __init__(
+        self,
+        name: str | None,
+        header: tuple[Token, ...],
+        statements: tuple[Statement, ...],
+        opened: bool,
+        closed: bool,
+        macro: bool = False,
+    ) -> None:
+        self.name = name  # None where not even git's hunk heading tells
+        self.header = header  # type, name and parameters as far as seen; lines are -1 where from the hunk heading
+        self.statements = statements
+        self.opened = opened  # its first line is in the text
+        self.closed = closed  # its last line is in the text
+        self.macro = macro  # the body of a #define
 
     @property
     def whole(self) -> bool:
@@ -225,7 +249,8 @@ class _Parser:
                 return [Statement(StatementKind.DO, head, tuple(before), (), False, "do", (first, self._last_line()))]
         if not before:
             return []
-        return [Statement(StatementKind.BLOCK, (), tuple(before), (), False, "", (first, line))]
+        # under what condition the flow came into that block is not seen; it may have come past it
+        return [Statement(StatementKind.IF, (), tuple(before), (), False, "", (first, line))]
 
     def _top_level(self) -> bool:
         """What follows a } that closed nothing seen cannot stand inside a function."""

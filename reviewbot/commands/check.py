@@ -26,8 +26,8 @@ def run(args: argparse.Namespace, config: Config) -> int:
     if not found:
         # one bad mail never stops a run; nothing but bad mails is no run
         raise refused[0] if refused else InputError(f"no patch in '{', '.join(args.files)}'")
-    for error in refused:
-        say(args, f"warning: {error}")
+    for bad in refused:
+        say(args, f"warning: {bad}")
     reviews = []
     for series in found:
         if series.missing:

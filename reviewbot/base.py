@@ -40,7 +40,9 @@ _MERGE_WINDOW = timedelta(days=14)
 _STARTS = tuple(day + _MERGE_WINDOW for _, day in RELEASES)
 
 # [PATCH 5.4], [PATCH stable-5.4 1/3], [PATCH 5.4.y], [PATCH AUTOSEL 5.10 12/30], [PATCH 6.1/6.6]
-_PREFIX = re.compile(r"(?:linux-)?(?:stable[-/]|queue[-/]|v|for-)?(\d{1,2})\.(\d{1,3})(?:\.y|\.\d+|-stable|\.x)?$", re.I)
+_PREFIX = re.compile(
+    r"(?:linux-)?(?:stable[-/]|queue[-/]|v|for-)?(\d{1,2})\.(\d{1,3})(?:\.y|\.\d+|-stable|\.x)?$", re.I
+)
 
 
 def parse_version(text: str) -> type_version:

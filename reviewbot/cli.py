@@ -22,7 +22,9 @@ COMMANDS = {
     "reply": "reviewbot.commands.reply",
     "rules": "reviewbot.commands.rules",
 }
-EPILOG = "exit status: 0 nothing to report, 1 findings, 2 usage, configuration or internal error, 75 network, 130 interrupt"
+EPILOG = (
+    "exit status: 0 nothing to report, 1 findings, 2 usage, configuration or internal error, 75 network, 130 interrupt"
+)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -50,11 +52,14 @@ def make_parser() -> argparse.ArgumentParser:
     which.add_argument("-v", "--revision", type=_revision, metavar="N", help="another revision of the series")
     which.add_argument("--latest", action="store_true", help="the newest revision of the series")
     posting.add_argument("-P", "--patches", metavar="RANGE", help="only these patches: 1-3,5")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    # with prog given, argparse need not format a usage (and import shutil) to find it out
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", prog="reviewbot")
     commands.add_parser("lore", parents=[posting, choice, result, common], help="review a posting from an archive")
     check = commands.add_parser("check", parents=[choice, result, common], help="review patches before they are sent")
     check.add_argument("files", nargs="+", metavar="FILE", help="*.patch, mbox, maildir; - is standard input")
-    reply = commands.add_parser("reply", parents=[posting, choice, common], help="the mails that would answer a posting")
+    reply = commands.add_parser(
+        "reply", parents=[posting, choice, common], help="the mails that would answer a posting"
+    )
     reply.add_argument("-o", "--output", metavar="DIR", help="write drafts (mbox) instead of printing them")
     rules = commands.add_parser("rules", parents=[common], help="the rules, or one rule's page")
     rules.add_argument("name", nargs="?", metavar="NAME")
@@ -92,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         _fail(str(error))
         return error.exit_code
-    except Exception as error:  # noqa: BLE001 - the last line of defence: a bug is told in one line too
+    except Exception as error:
         if args.debug:
             raise
         _fail(f"internal error: {type(error).__name__}: {error} (--debug shows where)")

@@ -9,7 +9,6 @@ directory, of git's or of b4's configuration plays a part.
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, get_type_hints
 
 from reviewbot.model import ConfigError
@@ -50,11 +49,12 @@ def load_config(path: str | None) -> Config:
 
     Raises ConfigError where the file cannot be read, is no TOML, or has a key or value that is wrong.
     """
-    file = Path(path) if path else _user_file()
+    file = path or _user_file()
     if file is None:
         return Config()
     try:
-        text = file.read_text(encoding="utf-8")
+        with open(file, encoding="utf-8") as stream:
+            text = stream.read()
     except FileNotFoundError as error:
         if path is None:
             return Config()
@@ -66,14 +66,14 @@ def load_config(path: str | None) -> Config:
     import tomllib  # only where there is a file to read: start-up counts
 
     try:
-        return _fill(Config, tomllib.loads(text), str(file), "")
+        return _fill(Config, tomllib.loads(text), file, "")
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"cannot read '{file}': {error}") from error
 
 
-def _user_file() -> Path | None:
+def _user_file() -> str | None:
     home = os.environ.get("XDG_CONFIG_HOME") or (os.environ.get("HOME") and os.environ["HOME"] + "/.config")
-    return Path(home) / "reviewbot" / "config.toml" if home else None
+    return f"{home}/reviewbot/config.toml" if home else None
 
 
 def _fill(kind: type[T], table: dict[str, Any], file: str, prefix: str) -> T:

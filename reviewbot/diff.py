@@ -38,7 +38,9 @@ def diff_start(body: Sequence[str]) -> int | None:
     for begin in (0,) if cut is None else (cut + 1, 0):
         for n in range(begin, len(body)):
             line = body[n]
-            if line.startswith("diff --git ") or (_OLD.match(line) and n + 1 < len(body) and body[n + 1].startswith("+++ ")):
+            if line.startswith("diff --git ") or (
+                _OLD.match(line) and n + 1 < len(body) and body[n + 1].startswith("+++ ")
+            ):
                 return n
     return None
 
@@ -60,18 +62,22 @@ def read_diff(body: Sequence[str]) -> tuple[tuple[FileDiff, ...], tuple[Unreadab
         files = [_file(f, range(start + 1, len(body) + 2)) for f in parsed if _is_file(f)]
     except UnidiffParseError:
         # the first break of a piece is reported; what follows from it is not
-        files, broken = _piecewise(region, start, body)
+        files, broken = _piecewise(region, start)
         return tuple(files), tuple(broken)
     return tuple(files), tuple(_stray_hunks(files, body, start))
 
 
-def _piecewise(region: list[str], start: int, body: Sequence[str]) -> tuple[list[FileDiff], list[Unreadable]]:
+def _piecewise(region: list[str], start: int) -> tuple[list[FileDiff], list[Unreadable]]:
     """Read file diff by file diff and hunk by hunk, so that one broken piece does not take the others with it."""
     files: list[FileDiff] = []
     broken: list[Unreadable] = []
     for begin, end in _pieces(region):
         try:
-            files.extend(_file(f, range(start + begin + 1, start + end + 1)) for f in PatchSet(iter(region[begin:end])) if _is_file(f))
+            files.extend(
+                _file(f, range(start + begin + 1, start + end + 1))
+                for f in PatchSet(iter(region[begin:end]))
+                if _is_file(f)
+            )
             continue
         except UnidiffParseError as error:
             reason = str(error).split("\n")[0]
@@ -95,7 +101,7 @@ def _pieces(region: list[str]) -> Iterator[tuple[int, int]]:
             if _OLD.match(line) and region[n + 1].startswith("+++ ") and (not starts or n < starts[0])
         ]
         starts = sorted({0, *plain, *starts})
-    yield from zip(starts, [*starts[1:], len(region)])
+    yield from zip(starts, [*starts[1:], len(region)], strict=False)
 
 
 def _salvage(region: list[str], begin: int, end: int) -> tuple[list[tuple[str, int]], list[tuple[int, str]]]:

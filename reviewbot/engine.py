@@ -16,6 +16,7 @@ from reviewbot.finding import Fault, Finding, Review, fingerprint, order
 from reviewbot.model import LineKind, Patch, Series, Severity
 from reviewbot.rule import CodeRule, Report
 
+
 def review(series: Series, rules: Sequence[CodeRule], only: Collection[int] | None = None) -> Review:
     """Run the rules over the patches of a series. Every finding is in the result, `selection` says which are shown.
 
@@ -28,11 +29,10 @@ def review(series: Series, rules: Sequence[CodeRule], only: Collection[int] | No
     for patch in series.patches:
         if only is not None and patch.index not in only:
             continue
-        for broken in patch.unreadable:
-            errors.append(Fault(patch.mail, patch.index, broken.message_line, broken.reason, broken.text))
+        errors.extend(Fault(patch.mail, patch.index, b.message_line, b.reason, b.text) for b in patch.unreadable)
         after = images(patch.files, LineKind.ADDED, series.base.version)
         before = images(patch.files, LineKind.REMOVED, series.base.version)
-        for sides in zip(after, before):
+        for sides in zip(after, before, strict=False):
             findings.extend(_review_file(patch, *sides, live, removed, errors))
     return Review(series, tuple(sorted(findings, key=order)), (), tuple(errors), len(rules))
 
@@ -98,7 +98,12 @@ def _key(report: Report, code: Code) -> tuple[str, ...]:
 
 
 def _findings(
-    rule: CodeRule, patch: Patch, code: Code, reports: list[Report], old: Counter[tuple[str, ...]], removed: frozenset[str]
+    rule: CodeRule,
+    patch: Patch,
+    code: Code,
+    reports: list[Report],
+    old: Counter[tuple[str, ...]],
+    removed: frozenset[str],
 ) -> Iterator[Finding]:
     seen: Counter[tuple[str, ...]] = Counter()
     # what was there before keeps its place among equals only as long as the patch has not touched it

@@ -15,9 +15,25 @@ from reviewbot.c.skeleton import Function, Statement, StatementKind
 from reviewbot.c.tokens import Kind, Token
 
 # include/linux/mmap_lock.h:96-200
-MMAP_LOCKS = ("mmap_read_lock", "mmap_write_lock", "mmap_read_lock_killable", "mmap_write_lock_killable", "mmap_read_trylock", "mmap_write_lock_nested")
+MMAP_LOCKS = (
+    "mmap_read_lock",
+    "mmap_write_lock",
+    "mmap_read_lock_killable",
+    "mmap_write_lock_killable",
+    "mmap_read_trylock",
+    "mmap_write_lock_nested",
+)
 MMAP_UNLOCKS = ("mmap_read_unlock", "mmap_write_unlock", "mmap_read_unlock_non_owner")
-RAW_LOCKS = ("down_read", "down_write", "down_read_killable", "down_write_killable", "down_read_trylock", "down_write_trylock", "down_read_nested", "down_write_nested")
+RAW_LOCKS = (
+    "down_read",
+    "down_write",
+    "down_read_killable",
+    "down_write_killable",
+    "down_read_trylock",
+    "down_write_trylock",
+    "down_read_nested",
+    "down_write_nested",
+)
 RAW_UNLOCKS = ("up_read", "up_write", "up_read_non_owner")
 # what ends the protection of a VMA: include/linux/mm.h (vma_end_read, release_fault_lock)
 VMA_UNLOCKS = ("vma_end_read", "release_fault_lock")
@@ -135,7 +151,7 @@ def mm_of_lock(argument: Sequence[Token], members: Sequence[str] = ("mmap_lock",
 
 
 def replacement(code: Code, call: Call) -> str | None:
-    """The line of a raw call on an mm's lock with the call of the mmap locking API instead; None where there is none."""
+    """The line of a raw call on an mm's lock with the API's call instead; None where there is no such call."""
     new = REPLACEMENTS.get(call.name)
     mm = mm_of_lock(call.arguments[0]) if len(call.arguments) == 1 else None
     return substituted(code, call.tokens, f"{new}({mm})") if new and mm else None
@@ -213,14 +229,38 @@ def pointer_uses(tokens: Sequence[Token], name: str) -> Iterator[tuple[Token, ..
             if _offset_only(tokens, n):
                 continue
             yield tuple(tokens[n : n + 3])
-        elif before_ in ("(", ",") and after in (")", ",") and depth and depth[-1] not in _NO_CALL:
-            yield (token,)
-        elif before_ == "*" and n >= 2 and tokens[n - 2].text in ("=", "(", ","):
+        elif (before_ in ("(", ",") and after in (")", ",") and depth and depth[-1] not in _NO_CALL) or (
+            before_ == "*" and n >= 2 and tokens[n - 2].text in ("=", "(", ",")
+        ):
             yield (token,)
 
 
 # names before a ( that do not follow the pointer they are given
-_NO_CALL = frozenset(("", "if", "while", "return", "sizeof", "typeof", "likely", "unlikely", "IS_ERR", "PTR_ERR", "IS_ERR_OR_NULL", "WARN_ON", "BUG_ON", "VM_BUG_ON", "WARN_ON_ONCE", "for", "switch", "vm_area_free", "kfree", "remove_vma", "put_vma"))
+_NO_CALL = frozenset(
+    (
+        "",
+        "if",
+        "while",
+        "return",
+        "sizeof",
+        "typeof",
+        "likely",
+        "unlikely",
+        "IS_ERR",
+        "PTR_ERR",
+        "IS_ERR_OR_NULL",
+        "WARN_ON",
+        "BUG_ON",
+        "VM_BUG_ON",
+        "WARN_ON_ONCE",
+        "for",
+        "switch",
+        "vm_area_free",
+        "kfree",
+        "remove_vma",
+        "put_vma",
+    )
+)
 
 
 def _offset_only(tokens: Sequence[Token], n: int) -> bool:
@@ -256,7 +296,12 @@ def told_after(flow: Flow, start: Statement) -> tuple[tuple[str, bool], ...]:
             break
         now = edges[0].to
         texts = [t.text for t in now.tokens]
-        if now.kind is StatementKind.EXPRESSION and len(texts) == 3 and texts[1] == "=" and texts[2] in ("0", "1", "true", "false"):
+        if (
+            now.kind is StatementKind.EXPRESSION
+            and len(texts) == 3
+            and texts[1] == "="
+            and texts[2] in ("0", "1", "true", "false")
+        ):
             known.append((texts[0], texts[2] in ("1", "true")))
     return tuple(known)
 
@@ -279,8 +324,11 @@ def variable_tokens(function: Function, name: str) -> list[Token]:
     for s in function.walk():
         tokens = s.tokens
         for n, token in enumerate(tokens):
-            if token.text == name and n + 1 < len(tokens) and tokens[n + 1].text in ("=", "|=") and (
-                not n or tokens[n - 1].text not in ("->", ".")
+            if (
+                token.text == name
+                and n + 1 < len(tokens)
+                and tokens[n + 1].text in ("=", "|=")
+                and (not n or tokens[n - 1].text not in ("->", "."))
             ):
                 depth = 0
                 for value in tokens[n + 2 :]:
@@ -306,16 +354,3 @@ def takes_vm_fault(function: Function) -> bool:
     """The function has a `struct vm_fault *` parameter: it runs under the mmap_lock or the VMA lock."""
     texts = [t.text for t in function.header]
     return any(texts[n : n + 2] == ["vm_fault", "*"] for n in range(len(texts)))
-
-
-def statement_of(code: Code, function: Function, token: Token) -> Statement | None:
-    """The innermost statement that evaluates a token."""
-    for s in function.walk():
-        if s.tokens and s.tokens[0].line <= token.line <= s.tokens[-1].line and token in s.tokens:
-            return s
-    return None
-
-
-def ended_by(flow: Flow, statement: Statement) -> bool:
-    """The flow ends here: a return, or a jump to what is not seen."""
-    return not any(edge.to for edge in flow.edges(statement))

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timezone
-from email.header import decode_header
+from datetime import UTC, datetime
 from email.message import Message
 from email.parser import BytesParser
 from email.utils import getaddresses, parsedate_to_datetime
@@ -32,7 +31,9 @@ _REPLY = re.compile(r"\s*(?:re|aw|fwd?|sv|antw|回复|答复|转发)\s*(?:\[\d+\
 _VERSION = re.compile(r"(?:patch)?v(?:er(?:sion)?)?\.?\s?(\d{1,3})(?:\.\d+)?$", re.I)
 _COUNTER = re.compile(r"(\d{1,4})/(\d{1,4})$")
 _INBODY = re.compile(r"(?:From|Date|Subject|Author): ", re.I)
-_TRAILER = re.compile(r"([A-Za-z][A-Za-z-]*(?:-by|-to)|Cc|Fixes|Link|Closes|Bug|BugLink|References|Message-ID|Change-Id): (\S.*)$", re.I)
+_TRAILER = re.compile(
+    r"([A-Za-z][A-Za-z-]*(?:-by|-to)|Cc|Fixes|Link|Closes|Bug|BugLink|References|Message-ID|Change-Id): (\S.*)$", re.I
+)
 _BASE_COMMIT = re.compile(r"base-commit: ([0-9a-f]{7,64})\s*$", re.M)
 _CHANGE_ID = re.compile(r"change-id: (\S{1,200})\s*$", re.M)
 _MESSAGE_ID = re.compile(r"<([^<>\s]{1,998})>")
@@ -49,7 +50,7 @@ def split_mbox(data: bytes) -> Iterator[bytes]:
         return
     # an mbox's separator stands at the very start or behind a line end; within a mail a diff's or
     # message's "From 1a2b.. Mon Sep 17 00:00:00 2001" is the next patch of a format-patch --stdout
-    for begin, end in zip(starts, [*starts[1:], len(data)]):
+    for begin, end in zip(starts, [*starts[1:], len(data)], strict=False):
         head = data.index(b"\n", begin) + 1 if b"\n" in data[begin:end] else end
         mail = data[head:end]
         if mail.strip():
@@ -109,6 +110,8 @@ def decode(value: str) -> str:
     text = re.sub(r"\r?\n(?=[ \t])", "", _text(value)).strip()
     if "=?" not in text:
         return text
+    from email.header import decode_header  # only where a header is encoded: start-up counts
+
     try:
         parts = decode_header(text)
     except Exception:  # noqa: BLE001 - binascii, email.errors and others, all of them by hostile input
@@ -285,7 +288,7 @@ def _charset(data: bytes, charset: str | None) -> str:
 def _date(value: str) -> datetime | None:
     try:
         date = parsedate_to_datetime(_text(value).strip())
-        return (date if date.tzinfo else date.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
 

@@ -265,7 +265,9 @@ class Span(NamedTuple):
     end_line: int
     end_column: int
     text: str  # the whole first line that the span lies on
-    message_line: int = 0  # the same line in the mail's body, from 1; 0 where it is not in the mail (known from the tree)
+    message_line: int = (
+        0  # the same line in the mail's body, from 1; 0 where it is not in the mail (known from the tree)
+    )
 
 
 class ReviewbotError(Exception):

@@ -9,11 +9,9 @@ from __future__ import annotations
 import os
 from functools import cache
 from importlib import import_module
-from pathlib import Path
-
-import reviewbot.checks
 from typing import NamedTuple
 
+import reviewbot.checks
 from reviewbot.model import NotFoundError
 from reviewbot.rule import CodeRule
 
@@ -28,8 +26,8 @@ class Evidence(NamedTuple):
     note: str = ""
 
 
-def _directory() -> Path:
-    return Path(next(iter(reviewbot.checks.__path__)))
+def _directory() -> str:
+    return next(iter(reviewbot.checks.__path__))
 
 
 @cache
@@ -60,7 +58,7 @@ def find(name: str) -> CodeRule:
 def page(rule: CodeRule) -> str:
     """The rule's page: its documentation and its test."""
     family, stem = rule.name.replace("-", "_").split("/")
-    return (_directory() / family / f"{stem}.md").read_text(encoding="utf-8")
+    return _read(f"{family}/{stem}.md")
 
 
 @cache
@@ -68,5 +66,10 @@ def evidence() -> dict[str, tuple[Evidence, ...]]:
     """The judgements of each rule's hits, from checks/evidence.toml; a rule that is not in it has none."""
     import tomllib  # for `rules` alone
 
-    text = (_directory() / "evidence.toml").read_text(encoding="utf-8")
-    return {name: tuple(Evidence(**entry) for entry in entries) for name, entries in tomllib.loads(text).items()}
+    entries = tomllib.loads(_read("evidence.toml"))
+    return {name: tuple(Evidence(**entry) for entry in judged) for name, judged in entries.items()}
+
+
+def _read(name: str) -> str:
+    with open(os.path.join(_directory(), name), encoding="utf-8") as stream:
+        return stream.read()

@@ -34,6 +34,9 @@ class Scope(NamedTuple):
         )
 
 
+KERNEL = Scope()
+
+
 class Report(NamedTuple):
     """What a rule yields: the tokens (or comment) it is about, and one phrase that names the function.
 
@@ -82,7 +85,7 @@ def code_rule(
     words: Sequence[str],
     since: str | None = None,
     until: str | None = None,
-    scope: Scope = Scope(),
+    scope: Scope = KERNEL,
     style: bool = False,
     needs: str = "diff",
     confidence: Confidence = Confidence.LOW,

@@ -32,7 +32,7 @@ class Selection(NamedTuple):
 
 def matches(wanted: Sequence[str], rule: str, rule_id: str = "") -> bool:
     """A rule is named by one of: its name, its family, its id."""
-    return any(word in (rule, rule.split("/")[0], rule_id) for word in wanted)
+    return any(word in (rule, rule.split("/", maxsplit=1)[0], rule_id) for word in wanted)
 
 
 def select(review: Review, selection: Selection) -> Review:

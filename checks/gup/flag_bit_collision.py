@@ -23,7 +23,7 @@ def check(code: Code) -> Iterator[Report]:
     gone = _removed_names(code)
     enums = code.version is None or code.version >= (6, 3)
     for name, bit in shown:
-        if bit is None or not code.changed(name) or name.text in FOLL_BITS and FOLL_BITS[name.text] == bit:
+        if bit is None or not code.changed(name) or (name.text in FOLL_BITS and FOLL_BITS[name.text] == bit):
             continue
         twin = next((other for other, its in shown if its == bit and other.text != name.text), None)
         if twin:
@@ -31,13 +31,19 @@ def check(code: Code) -> Iterator[Report]:
             continue
         if not enums:
             continue
-        known = next((flag for flag, its in FOLL_BITS.items() if its == bit and flag not in gone and flag != name.text), None)
+        known = next(
+            (flag for flag, its in FOLL_BITS.items() if its == bit and flag not in gone and flag != name.text), None
+        )
         if known:
             yield Report([name], f"{name.text} takes bit {bit}, which {known} has")
         elif code.path == "mm/internal.h" and bit < FIRST_INTERNAL_BIT:
-            yield Report([name], f"{name.text} is internal and takes bit {bit}: internal flags begin at {FIRST_INTERNAL_BIT}")
+            yield Report(
+                [name], f"{name.text} is internal and takes bit {bit}: internal flags begin at {FIRST_INTERNAL_BIT}"
+            )
         elif code.path != "mm/internal.h" and bit >= FIRST_INTERNAL_BIT:
-            yield Report([name], f"{name.text} is external and takes bit {bit}: bits from {FIRST_INTERNAL_BIT} on are mm's own")
+            yield Report(
+                [name], f"{name.text} is external and takes bit {bit}: bits from {FIRST_INTERNAL_BIT} on are mm's own"
+            )
 
 
 def bit_of(value: str) -> int | None:

@@ -13,10 +13,29 @@ from reviewbot.model import Confidence, Severity
 from reviewbot.rule import Report, Scope, code_rule
 
 EXTERNAL = re.compile(r"(?:get|pin)_user_pages(?:_fast|_unlocked|_remote)?$")
-SCOPE = Scope(exclude=(*Scope().exclude, "include/linux/mm_types.h", "include/linux/mm.h", "include/trace/", "mm/gup.c", "mm/gup_test.c", "mm/gup_benchmark.c", "mm/internal.h"))
+SCOPE = Scope(
+    exclude=(
+        *Scope().exclude,
+        "include/linux/mm_types.h",
+        "include/linux/mm.h",
+        "include/trace/",
+        "mm/gup.c",
+        "mm/gup_test.c",
+        "mm/gup_benchmark.c",
+        "mm/internal.h",
+    )
+)
 
 
-@code_rule(Severity.ERROR, id="FL01", words=tuple(INTERNAL_FOLL), since="v5.6", scope=SCOPE, style=True, confidence=Confidence.HIGH)
+@code_rule(
+    Severity.ERROR,
+    id="FL01",
+    words=tuple(INTERNAL_FOLL),
+    since="v5.6",
+    scope=SCOPE,
+    style=True,
+    confidence=Confidence.HIGH,
+)
 def check(code: Code) -> Iterator[Report]:
     """Whole words in code; within mm/ only arguments of the exported get_user_pages*() and pin_user_pages*()."""
     inside = set[Token]()
@@ -29,6 +48,10 @@ def check(code: Code) -> Iterator[Report]:
             continue
         if code.path.startswith("mm/") and token not in inside:
             continue
-        cure = {"FOLL_PIN": "pin_user_pages*() sets it", "FOLL_REMOTE": "*_user_pages_remote() sets it", "FOLL_FAST_ONLY": "use *_user_pages_fast_only()"}
+        cure = {
+            "FOLL_PIN": "pin_user_pages*() sets it",
+            "FOLL_REMOTE": "*_user_pages_remote() sets it",
+            "FOLL_FAST_ONLY": "use *_user_pages_fast_only()",
+        }
         hint = cure.get(token.text, "the external interface rejects it with -EINVAL")
         yield Report([token], f"{token.text} is internal to mm (mm/internal.h): {hint}")

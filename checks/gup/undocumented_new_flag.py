@@ -26,16 +26,24 @@ def check(code: Code) -> Iterator[Report]:
         comment = _comment(code, name)
         known = code.version is None or code.version >= (6, 3)
         if not comment:
-            yield Report([name], f"{name.text} is a new flag without a comment that says what it does and who may set it")
+            yield Report(
+                [name], f"{name.text} is a new flag without a comment that says what it does and who may set it"
+            )
         elif name.text.removeprefix("FOLL_") in ORDERS:
-            yield Report([name], f"{name.text} sounds like an order: a flag's name says what is the case ({name.text}ABLE?)")
+            yield Report(
+                [name], f"{name.text} sounds like an order: a flag's name says what is the case ({name.text}ABLE?)"
+            )
         elif public and _set_by_mm(code, name.text) and "internal" not in comment.lower():
             where = "it belongs in mm/internal.h" if known else "please say in its comment that it is internal"
             yield Report([name], f"{name.text} is set by mm/ alone, so it is an internal flag: {where}")
         elif public and known and "internal" in comment.lower():
-            yield Report([name], f"{name.text} is internal by its comment: it belongs in mm/internal.h and in INTERNAL_GUP_FLAGS")
+            yield Report(
+                [name], f"{name.text} is internal by its comment: it belongs in mm/internal.h and in INTERNAL_GUP_FLAGS"
+            )
         elif not public and known and code.diff and not _in_mask(code, name.text):
-            message = f"{name.text} is not in INTERNAL_GUP_FLAGS: is_valid_gup_args() would let callers outside mm/ pass it"
+            message = (
+                f"{name.text} is not in INTERNAL_GUP_FLAGS: is_valid_gup_args() would let callers outside mm/ pass it"
+            )
             yield Report([name], message)
 
 
@@ -55,7 +63,9 @@ def _renamed(code: Code, name: Token, value: str) -> bool:
 def _comment(code: Code, name: Token) -> str:
     """The comment on the line of a definition or directly above it; '' where there is none."""
     beside = [c.text for c in code.comments if c.line == name.line]
-    above = [c.text for c in code.comments if c.line == name.line - 1 and not any(t.line == c.line for t in code.tokens)]
+    above = [
+        c.text for c in code.comments if c.line == name.line - 1 and not any(t.line == c.line for t in code.tokens)
+    ]
     return " ".join((*above, *beside))
 
 
@@ -80,5 +90,5 @@ def _set_by_mm(code: Code, flag: str) -> bool:
 
 def _in_mask(code: Code, flag: str) -> bool:
     tokens = code.tokens
-    masks = [n for n in code.words("INTERNAL_GUP_FLAGS")]
+    masks = list(code.words("INTERNAL_GUP_FLAGS"))
     return any(t.text == flag for n in masks for t in tokens[n : n + 40])

@@ -28,7 +28,7 @@ def check(code: Code) -> Iterator[Report]:
             if released:
                 yield Report(
                     test,
-                    "VM_FAULT_COMPLETED (v6.0) also means that the lock is released: test for VM_FAULT_RETRY | VM_FAULT_COMPLETED",
+                    "VM_FAULT_COMPLETED (v6.0) also means that the lock is released, and is not tested",
                     ((released, "released a second time here"),),
                 )
 
@@ -37,8 +37,10 @@ def _released_unless_retry(code: Code, function: Function, statement: Statement)
     """The call that releases the lock on the way on which RETRY is not set."""
     if not _of_a_whole_fault(function):
         return None
-    without = next((edge for edge in code.flow(function).edges(statement) if _means_no_retry(statement, edge.truth)), None)
-    if without is None or without.to is None or takes_vm_fault(function) and not _calls_fault(function):
+    without = next(
+        (edge for edge in code.flow(function).edges(statement) if _means_no_retry(statement, edge.truth)), None
+    )
+    if without is None or without.to is None or (takes_vm_fault(function) and not _calls_fault(function)):
         return None
     flow = code.flow(function)
 

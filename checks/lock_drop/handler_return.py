@@ -12,7 +12,15 @@ from reviewbot.kernel import HANDLER_DROPS, mentions, takes_vm_fault
 from reviewbot.model import Severity
 from reviewbot.rule import Report, code_rule
 
-ERRORS = ("VM_FAULT_SIGBUS", "VM_FAULT_SIGSEGV", "VM_FAULT_OOM", "VM_FAULT_HWPOISON", "VM_FAULT_ERROR", "VM_FAULT_HWPOISON_LARGE", "VM_FAULT_FALLBACK")
+ERRORS = (
+    "VM_FAULT_SIGBUS",
+    "VM_FAULT_SIGSEGV",
+    "VM_FAULT_OOM",
+    "VM_FAULT_HWPOISON",
+    "VM_FAULT_ERROR",
+    "VM_FAULT_HWPOISON_LARGE",
+    "VM_FAULT_FALLBACK",
+)
 
 
 @code_rule(Severity.ERROR, id="DR07", words=("VM_FAULT_RETRY",))
@@ -48,23 +56,35 @@ def _judge(code: Code, function: Function, statement: Statement, token: Token) -
     if before is None:
         return
     for earlier in before:
-        if any(t.text in HANDLER_DROPS or ("unlock" in t.text and "mmap" in t.text) for t in earlier.tokens) or _given_vmf(earlier):
+        if any(
+            t.text in HANDLER_DROPS or ("unlock" in t.text and "mmap" in t.text) for t in earlier.tokens
+        ) or _given_vmf(earlier):
             return
     around = [s for s in function.walk() if s.kind is StatementKind.IF and statement in s.walk()]
     if any(mentions(s, "FAULT_FLAG_VMA_LOCK", "FAULT_FLAG_RETRY_NOWAIT") for s in around):
         return  # under the VMA lock alone, vma_end_read() and RETRY asks for the mmap_lock; with NOWAIT the lock stays
     dropped = next((s for s in before if mentions(s, "vma_end_read")), None)
     if dropped:
-        condition = next((s for s in before if s.kind is StatementKind.IF and dropped in s.walk() and mentions(s, "FAULT_FLAG_VMA_LOCK")), None)
+        condition = next(
+            (
+                s
+                for s in before
+                if s.kind is StatementKind.IF and dropped in s.walk() and mentions(s, "FAULT_FLAG_VMA_LOCK")
+            ),
+            None,
+        )
         if condition is None:
             return
         yield Report(
             [token],
-            "VM_FAULT_RETRY is returned with mmap_lock still held: only the VMA lock is dropped, use release_fault_lock()",
+            "VM_FAULT_RETRY is returned with mmap_lock still held: only the VMA lock is dropped",
             ((dropped.tokens, "the VMA lock, if that is what is held"),),
         )
     elif function.opened:
-        yield Report([token], f"{function.name}() returns VM_FAULT_RETRY without having dropped the lock: the caller takes it for released")
+        yield Report(
+            [token],
+            f"{function.name}() returns VM_FAULT_RETRY without having dropped the lock",
+        )
 
 
 def _before(code: Code, function: Function, target: Statement) -> list[Statement] | None:
@@ -72,17 +92,23 @@ def _before(code: Code, function: Function, target: Statement) -> list[Statement
     if not function.opened and not any(mentions(s, "vma_end_read") for s in function.walk()):
         return None
     flow = code.flow(function)
-    found = []
-    for s in function.walk():
-        if s is not target and any(reached is target for reached in flow.after(s, lambda reached: reached is target)):
-            found.append(s)
-    return found
+    return [
+        s
+        for s in function.walk()
+        if s is not target and any(reached is target for reached in flow.after(s, lambda reached: reached is target))
+    ]
 
 
 def _given_vmf(statement: Statement) -> bool:
     """A call gets the vm_fault itself: it may be what dropped the lock."""
     tokens = statement.tokens
     for n, token in enumerate(tokens):
-        if token.text in ("vmf", "fault", "fe") and n and tokens[n - 1].text in ("(", ",") and n + 1 < len(tokens) and tokens[n + 1].text in (")", ","):
+        if (
+            token.text in ("vmf", "fault", "fe")
+            and n
+            and tokens[n - 1].text in ("(", ",")
+            and n + 1 < len(tokens)
+            and tokens[n + 1].text in (")", ",")
+        ):
             return True
     return next(calls(tokens, "userfaultfd_missing", "do_fault"), None) is not None

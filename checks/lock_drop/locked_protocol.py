@@ -26,7 +26,9 @@ def check(code: Code) -> Iterator[Report]:
 
 def _locked(call: Call) -> str | None:
     """The local variable that is handed over by address; None for NULL and for what the caller was given."""
-    argument = next((a for a in reversed(call.arguments) if len(a) == 2 and a[0].text == "&" and "lock" in a[1].text), None)
+    argument = next(
+        (a for a in reversed(call.arguments) if len(a) == 2 and a[0].text == "&" and "lock" in a[1].text), None
+    )
     return argument[1].text if argument else None
 
 
@@ -40,9 +42,21 @@ def _before(function: Function, call: Call, name: str) -> Iterator[Report]:
             continue
         declared = texts[0] in ("int", "bool") and texts[1:2] != ["*"]
         if declared and not values and function.whole:
-            yield Report(call.tokens, f"'{name}' has no value when {call.name}() reads it: it must be 1 (WARN, -EINVAL)", ((statement.tokens, "declared here"),))
-        elif declared and texts[texts.index(name) + 1 : texts.index(name) + 3] in (["=", "0"], ["=", "false"]) and {v.text for v in values} <= {"0", "false"}:
-            yield Report(call.tokens, f"'{name}' is 0 when {call.name}() reads it: it must be 1 (WARN, -EINVAL)", ((statement.tokens, "declared here"),))
+            yield Report(
+                call.tokens,
+                f"'{name}' has no value when {call.name}() reads it: it must be 1 (WARN, -EINVAL)",
+                ((statement.tokens, "declared here"),),
+            )
+        elif (
+            declared
+            and texts[texts.index(name) + 1 : texts.index(name) + 3] in (["=", "0"], ["=", "false"])
+            and {v.text for v in values} <= {"0", "false"}
+        ):
+            yield Report(
+                call.tokens,
+                f"'{name}' is 0 when {call.name}() reads it: it must be 1 (WARN, -EINVAL)",
+                ((statement.tokens, "declared here"),),
+            )
         else:
             continue
         return
@@ -66,7 +80,9 @@ def _after(code: Code, function: Function, statement: Statement, call: Call, nam
                     ((release.tokens, "released again here"),),
                 )
                 return
-    retaken = [s for s in flow.after(statement, lambda s: name in assigned(s) and s is not statement) if next(locks(s), None)]
+    retaken = [
+        s for s in flow.after(statement, lambda s: name in assigned(s) and s is not statement) if next(locks(s), None)
+    ]
     for lock in retaken:
         again = flow.after(lock, lambda s: name in assigned(s) or s is statement)
         if any(s is statement for s in again) and not _set_at_loop(function, statement, name):
@@ -81,6 +97,8 @@ def _after(code: Code, function: Function, statement: Statement, call: Call, nam
 def _set_at_loop(function: Function, statement: Statement, name: str) -> bool:
     """The variable is declared with its value inside the loop that holds the call."""
     return any(
-        s.kind in (StatementKind.LOOP, StatementKind.DO) and statement in s.walk() and any(name in assigned(x) for x in s.body)
+        s.kind in (StatementKind.LOOP, StatementKind.DO)
+        and statement in s.walk()
+        and any(name in assigned(x) for x in s.body)
         for s in function.walk()
     )

@@ -25,11 +25,13 @@ def check(code: Code) -> Iterator[Report]:
             flag = next(t for t in flags if t.text in RETRY_FLAGS)
             yield Report(
                 call.tokens,
-                f"fixup_user_fault() writes *unlocked when it retries, and {flag.text} lets it retry: NULL is dereferenced",
+                f"fixup_user_fault() writes *unlocked when it retries, which {flag.text} lets it: NULL is dereferenced",
                 () if flag in call.tokens else (([flag], "may retry by this flag"),),
             )
         elif function and last.startswith("&") and _uninitialised(function, last[1:]):
-            yield Report(call.tokens, f"fixup_user_fault() only ever sets '{last[1:]}' to true: it must be false before")
+            yield Report(
+                call.tokens, f"fixup_user_fault() only ever sets '{last[1:]}' to true: it must be false before"
+            )
 
 
 def _uninitialised(function: Function, name: str) -> bool:

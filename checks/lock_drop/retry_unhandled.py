@@ -38,13 +38,19 @@ def check(code: Code) -> Iterator[Report]:
                     if released and not mentions(reached, *TOLD):
                         yield Report(
                             call.tokens,
-                            f"handle_mm_fault() may drop the lock here, but {released.name}() is reached without a test for VM_FAULT_RETRY",
+                            f"{released.name}() is reached without a test whether handle_mm_fault() has dropped the lock",
                             ((released.tokens, "released again here"),),
                         )
                         break
                 else:
-                    if function.whole and not any(mentions(s, *TOLD) for s in function.walk()) and _result_dropped(statement):
-                        yield Report(call.tokens, "handle_mm_fault() may drop the lock here, and nobody looks at its result")
+                    if (
+                        function.whole
+                        and not any(mentions(s, *TOLD) for s in function.walk())
+                        and _result_dropped(statement)
+                    ):
+                        yield Report(
+                            call.tokens, "handle_mm_fault() may drop the lock here, and nobody looks at its result"
+                        )
 
 
 def _result_dropped(statement: Statement) -> bool:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from reviewbot.c.code import Call, Code, assigned, calls
 from reviewbot.c.flow import Edge
 from reviewbot.c.skeleton import Function, Statement, StatementKind
-from reviewbot.c.tokens import Token
 from reviewbot.kernel import (
     LOCKED_CALLS,
     RETRY_FLAGS,
@@ -16,7 +15,6 @@ from reviewbot.kernel import (
     contradicts,
     flag_tokens,
     has_word,
-    locks,
     mentions,
     pointer_uses,
     vma_names,
@@ -36,12 +34,18 @@ def check(code: Code) -> Iterator[Report]:
         names = vma_names(function)
         around = conditions(function)
         for statement in function.walk():
-            for call in calls(statement.tokens, "fixup_user_fault", "handle_mm_fault", "userfaultfd_remove", *LOCKED_CALLS):
+            for call in calls(
+                statement.tokens, "fixup_user_fault", "handle_mm_fault", "userfaultfd_remove", *LOCKED_CALLS
+            ):
                 told = _told_by(function, call)
-                if told is None or mentions(statement, "VM_FAULT_RETRY", "VM_FAULT_COMPLETED") or _tested_at_once(statement, call):
+                if (
+                    told is None
+                    or mentions(statement, "VM_FAULT_RETRY", "VM_FAULT_COMPLETED")
+                    or _tested_at_once(statement, call)
+                ):
                     continue
                 yield from _uses(code, function, statement, call, told, names, contradicts(around[statement]))
-            yield from _dropped_in_walk(function, statement)
+            yield from _dropped_in_walk(statement)
 
 
 def _told_by(function: Function, call: Call) -> frozenset[str] | None:
@@ -64,13 +68,25 @@ def _tested_at_once(statement: Statement, call: Call) -> bool:
 
 
 def _uses(
-    code: Code, function: Function, statement: Statement, call: Call, told: frozenset[str], names: frozenset[str], cut: Callable[[Statement, Edge], bool]
+    code: Code,
+    function: Function,
+    statement: Statement,
+    call: Call,
+    told: frozenset[str],
+    names: frozenset[str],
+    cut: Callable[[Statement, Edge], bool],
 ) -> Iterator[Report]:
     flow = code.flow(function)
     for name in sorted(names):
 
         def stop(s: Statement, name: str = name) -> bool:
-            return s is statement or name in assigned(s) or mentions(s, *told) or _looped(s, name) or any(pointer_uses(s.tokens, name))
+            return (
+                s is statement
+                or name in assigned(s)
+                or mentions(s, *told)
+                or _looped(s, name)
+                or any(pointer_uses(s.tokens, name))
+            )
 
         for reached in flow.after(statement, stop, cut):
             if reached is statement or mentions(reached, *told) or _looped(reached, name):
@@ -89,19 +105,13 @@ def _looped(statement: Statement, name: str) -> bool:
     return statement.kind is StatementKind.LOOP and "for_each" in statement.head and mentions(statement, name)
 
 
-def _dropped_in_walk(function: Function, statement: Statement) -> Iterator[Report]:
+def _dropped_in_walk(statement: Statement) -> Iterator[Report]:
     """`*walk->locked = 0`: told from inside a page walk, whose caller goes on with the VMA."""
     tokens = statement.tokens
-    for n, token in enumerate(tokens[:-3]):
-        if token.text != "*" or (n and tokens[n - 1].text not in (";", "{", "}")):
-            continue
-        end = next((m for m in range(n, len(tokens)) if tokens[m].text == "="), None)
-        if end is None or end + 1 >= len(tokens) or tokens[end + 1].text not in ("0", "false"):
-            continue
-        target: tuple[Token, ...] = tokens[n + 1 : end]
-        if len(target) >= 3 and target[-1].text in ("locked", "mmap_locked", "unlocked") and "walk" in target[0].text:
-            if next(locks(statement), None) is None:
-                yield Report(
-                    tokens[n : end + 2],
-                    "mmap_lock is dropped inside a page walk: walk_page_range() and its callbacks go on to use the VMA",
-                )
+    end = next((n for n, token in enumerate(tokens) if token.text == "="), 0)
+    if end < 4 or tokens[0].text != "*" or [t.text for t in tokens[end + 1 :]] not in (["0"], ["false"]):
+        return
+    if "walk" in tokens[1].text and tokens[end - 1].text in ("locked", "mmap_locked"):
+        yield Report(
+            tokens, "mmap_lock is dropped inside a page walk: walk_page_range() and its callbacks go on to use the VMA"
+        )

@@ -13,10 +13,25 @@ from reviewbot.model import Severity
 from reviewbot.rule import Report, Scope, code_rule
 
 MIGHT = ("might_lock", "might_lock_read", "might_lock_nested")
-HELD = ("mmap_assert_locked", "mmap_assert_write_locked", "lockdep_assert_held", "lockdep_assert_held_read", "lockdep_assert_held_write")
+HELD = (
+    "mmap_assert_locked",
+    "mmap_assert_write_locked",
+    "lockdep_assert_held",
+    "lockdep_assert_held_read",
+    "lockdep_assert_held_write",
+)
 # a return behind one of these is for callers that are wrong anyway: mm/gup.c:3445, before its might_lock_read()
 # pagefault_disabled() decides whether a fault can take the lock at all: mm/memory.c:6752
-CHECKS = ("pagefault_disabled", "faulthandler_disabled", "WARN_ON", "WARN_ON_ONCE", "VM_WARN_ON", "VM_WARN_ON_ONCE", "BUG_ON", "VM_BUG_ON")
+CHECKS = (
+    "pagefault_disabled",
+    "faulthandler_disabled",
+    "WARN_ON",
+    "WARN_ON_ONCE",
+    "VM_WARN_ON",
+    "VM_WARN_ON_ONCE",
+    "BUG_ON",
+    "VM_BUG_ON",
+)
 
 
 @code_rule(
@@ -48,7 +63,14 @@ def _judge(function: Function, might: Statement, call: Call) -> Iterator[Report]
             yield Report(call.tokens, message, ((taken.tokens, "lock taken here"),))
             return
     for statement in (*before, *after):
-        held = next((c for c in calls(statement.tokens, *HELD) if c.name.startswith("mmap_") or mm_of_lock(c.arguments[0] if c.arguments else ())), None)
+        held = next(
+            (
+                c
+                for c in calls(statement.tokens, *HELD)
+                if c.name.startswith("mmap_") or mm_of_lock(c.arguments[0] if c.arguments else ())
+            ),
+            None,
+        )
         if held:
             message = f"{call.name}() beside {held.name}(): the lock cannot be held and still to be taken"
             yield Report(call.tokens, message, ((held.tokens, "held, it says here"),))
@@ -64,15 +86,23 @@ def _judge(function: Function, might: Statement, call: Call) -> Iterator[Report]
     for statement in before:
         if statement.kind is StatementKind.IF and statement.tokens and might in tuple(statement.walk()):
             words = [t.text for t in statement.tokens if t.text.isidentifier()]
-            decides = any(s is not statement and has_word(s.tokens, *words) and s.kind is StatementKind.IF for s in function.walk())
+            decides = any(
+                s is not statement and has_word(s.tokens, *words) and s.kind is StatementKind.IF
+                for s in function.walk()
+            )
             # `if (mm) might_lock_read(&mm->mmap_lock)`: without an mm there is no lock
-            guard = any(value and (mm_of_lock(call.arguments[0]) or "") == operand for operand, value in facts(statement.tokens, True))
+            guard = any(
+                value and (mm_of_lock(call.arguments[0]) or "") == operand
+                for operand, value in facts(statement.tokens, True)
+            )
             if function.whole and not decides and not guard:
-                message = f"{call.name}() under a condition says 'maybe might lock': right only where the same condition decides whether the lock is taken"
+                message = f"{call.name}() is under a condition that does not decide whether the lock is taken"
                 yield Report(call.tokens, message, ((statement.tokens, "this condition"),))
                 return
     if call.name != "might_lock_read" and function.whole:
         later = [c for s in after for c in locks(s)]
         if later and all("read" in c.name for c in later):
-            message = f"{call.name}() announces a write lock, {later[0].name}() takes it for reading: use might_lock_read()"
+            message = (
+                f"{call.name}() announces a write lock, {later[0].name}() takes it for reading: use might_lock_read()"
+            )
             yield Report(call.tokens, message, ((later[0].tokens, "taken here"),))

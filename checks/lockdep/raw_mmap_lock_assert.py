@@ -42,7 +42,7 @@ def check(code: Code) -> Iterator[Report]:
         if mm is None or not code.changed(*call.tokens):
             continue
         if call.name in REPLACEMENTS:
-            message = f"{call.name}() names mmap_lock: mmap_assert_locked() and mmap_assert_write_locked() also work without lockdep"
+            message = f"{call.name}() names mmap_lock instead of going through the mmap locking API"
             yield Report(call.tokens, message, suggestion=replacement(code, call))
         else:
             # 6.12 has no mmap_assert_not_locked(): arch/s390 has to name the lock
@@ -52,5 +52,9 @@ def check(code: Code) -> Iterator[Report]:
         for match in pattern.find(code.tokens):
             mm = mm_of_lock(match.bound["lock"])
             if mm is not None and code.changed(*match.tokens):
-                message = f"{match.tokens[0].text}(!rwsem_is_locked()) on mmap_lock: mmap_assert_locked() is the assertion"
-                yield Report(match.tokens, message, suggestion=substituted(code, match.tokens, f"mmap_assert_locked({mm})"))
+                message = (
+                    f"{match.tokens[0].text}(!rwsem_is_locked()) on mmap_lock: mmap_assert_locked() is the assertion"
+                )
+                yield Report(
+                    match.tokens, message, suggestion=substituted(code, match.tokens, f"mmap_assert_locked({mm})")
+                )

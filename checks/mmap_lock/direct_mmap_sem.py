@@ -21,7 +21,11 @@ def check(code: Code) -> Iterator[Report]:
         if n == 0 or tokens[n - 1].text not in ("->", ".") or not code.changed(tokens[n]):
             continue
         start = n - 1
-        while start and tokens[start - 1].line == tokens[n].line and (tokens[start - 1].text in ("->", ".") or tokens[start - 1].kind is Kind.WORD):
+        while (
+            start
+            and tokens[start - 1].line == tokens[n].line
+            and (tokens[start - 1].text in ("->", ".") or tokens[start - 1].kind is Kind.WORD)
+        ):
             start -= 1
         message = "mmap_sem is mmap_lock since v5.8, and only to be reached through the mmap locking API"
         yield Report(tokens[start : n + 1], message, suggestion=cures.get(tokens[n]))

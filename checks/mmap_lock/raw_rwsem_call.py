@@ -10,7 +10,16 @@ from reviewbot.kernel import RAW_LOCKS, RAW_UNLOCKS, mm_of_lock, replacement
 from reviewbot.model import Confidence, Severity
 from reviewbot.rule import Report, Scope, code_rule
 
-CALLS = (*RAW_LOCKS, *RAW_UNLOCKS, "downgrade_write", "init_rwsem", "rwsem_is_contended", "down_write_killable_nested", "down_read_killable_nested", "down_read_non_owner")
+CALLS = (
+    *RAW_LOCKS,
+    *RAW_UNLOCKS,
+    "downgrade_write",
+    "init_rwsem",
+    "rwsem_is_contended",
+    "down_write_killable_nested",
+    "down_read_killable_nested",
+    "down_read_non_owner",
+)
 # the implementation of the API, and code that must reach the lock itself (RULES: 12 uses in 6.12, all of these)
 ALLOWED = Scope(
     exclude=(
@@ -32,7 +41,6 @@ ALLOWED = Scope(
     since="v5.8",
     words=("mmap_lock", "mmap_sem"),
     scope=ALLOWED,
-   
     confidence=Confidence.HIGH,
     yields_to=("mmap-lock/direct-mmap-sem",),
 )

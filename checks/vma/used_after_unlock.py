@@ -24,13 +24,29 @@ from reviewbot.model import Confidence, Severity
 from reviewbot.rule import Report, Scope, code_rule
 
 # what takes the VMA's own lock: with it held, mmap_read_unlock() lets nothing go
-OWN_LOCK = ("vma_start_read", "vma_start_read_locked", "vma_start_read_locked_nested", "lock_vma", "uffd_lock_vma", "lock_vma_under_rcu", "lock_next_vma")
+OWN_LOCK = (
+    "vma_start_read",
+    "vma_start_read_locked",
+    "vma_start_read_locked_nested",
+    "lock_vma",
+    "uffd_lock_vma",
+    "lock_vma_under_rcu",
+    "lock_next_vma",
+)
 
 
 @code_rule(
     Severity.ERROR,
     id="VM02",
-    words=("mmap_read_unlock", "mmap_write_unlock", "vma_end_read", "release_fault_lock", "up_read", "up_write", "force_sig"),
+    words=(
+        "mmap_read_unlock",
+        "mmap_write_unlock",
+        "vma_end_read",
+        "release_fault_lock",
+        "up_read",
+        "up_write",
+        "force_sig",
+    ),
     # mm/vma.c and its like free what they unlock; exec's mm is not yet to be reached by anybody else
     scope=Scope(exclude=(*Scope().exclude, "mm/vma.c", "mm/mmap.c", "mm/nommu.c", "fs/exec.c")),
     confidence=Confidence.HIGH,
@@ -53,12 +69,21 @@ def check(code: Code) -> Iterator[Report]:
                     about = {name, f"{name}->vm_mm"} & {lock_operand(call) if by_mmap else call.text(0)}
                     if (len(objects) > 1 and by_mmap and not about) or (call.name == "vma_end_read" and not about):
                         continue
-                    yield from _uses(code, function, statement, call, name, contradicts((*around[statement], *told_after(code.flow(function), statement))))
+                    yield from _uses(
+                        code,
+                        function,
+                        statement,
+                        call,
+                        name,
+                        contradicts((*around[statement], *told_after(code.flow(function), statement))),
+                    )
         if not function.whole and not objects and "fault" in (function.name or ""):
             yield from _while_signalling(function, names)
 
 
-def _uses(code: Code, function: Function, start: Statement, call: Call, name: str, cut: Callable[[Statement, Edge], bool]) -> Iterator[Report]:
+def _uses(
+    code: Code, function: Function, start: Statement, call: Call, name: str, cut: Callable[[Statement, Edge], bool]
+) -> Iterator[Report]:
     def stop(s: Statement) -> bool:
         return _renewed(s, name) or any(pointer_uses(s.tokens, name))
 
@@ -117,7 +142,7 @@ def _while_signalling(function: Function, names: frozenset[str]) -> Iterator[Rep
                 if use:
                     yield Report(
                         use,
-                        f"'{name}' is used where the fault handler sends its signal, after the lock that kept it alive is released",
+                        f"'{name}' is used where the fault handler signals, with the lock that kept it alive released",
                         ((signal.tokens[:1], "signal sent here"),),
                     )
                     return

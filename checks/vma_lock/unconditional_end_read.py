@@ -18,7 +18,9 @@ def check(code: Code) -> Iterator[Report]:
     for function in code.functions:
         for statement in function.walk():
             for call in calls(statement.tokens, "handle_mm_fault"):
-                if len(call.arguments) < 3 or not has_word(flag_tokens(function, call.arguments[2]), "FAULT_FLAG_VMA_LOCK"):
+                if len(call.arguments) < 3 or not has_word(
+                    flag_tokens(function, call.arguments[2]), "FAULT_FLAG_VMA_LOCK"
+                ):
                     continue
 
                 def stop(s: Statement) -> bool:
@@ -29,7 +31,7 @@ def check(code: Code) -> Iterator[Report]:
                     if end:
                         yield Report(
                             end.tokens,
-                            "vma_end_read() must depend on the fault's result: with VM_FAULT_RETRY or VM_FAULT_COMPLETED the VMA lock is dropped already (v6.6)",
+                            "vma_end_read() is reached without a test whether handle_mm_fault() has dropped the VMA lock (v6.6)",
                             ((call.tokens, "may drop the VMA lock"),),
                         )
                         break

@@ -93,7 +93,7 @@ class Code:
         """All functions or what is seen of them, macros included, in order."""
         return tuple(
             function
-            for fragment, (tokens, _) in zip(self.fragments, self._read)
+            for fragment, (tokens, _) in zip(self.fragments, self._read, strict=False)
             for function in parse(tokens, fragment.section)
         )
 
@@ -167,7 +167,9 @@ def calls(tokens: Sequence[Token], *names: str) -> Iterator[Call]:
     for n, token in enumerate(tokens):
         if token.text in wanted and token.kind is Kind.WORD and n + 1 < len(tokens) and tokens[n + 1].text == "(":
             before = tokens[n - 1] if n else None
-            if before and (before.text in ("->", ".") or (before.kind is Kind.WORD and before.text not in _BEFORE_CALL)):
+            if before and (
+                before.text in ("->", ".") or (before.kind is Kind.WORD and before.text not in _BEFORE_CALL)
+            ):
                 continue
             arguments = split_arguments(tokens, n + 1)
             if arguments is not None:
@@ -197,9 +199,7 @@ def images(diffs: Sequence[FileDiff], side: LineKind, version: tuple[int, int] |
 
 def _image(diff: FileDiff, side: LineKind, version: tuple[int, int] | None, patch: Sequence[Code]) -> Code:
     keep = (LineKind.CONTEXT, side)
-    fragments = [
-        Fragment(tuple(line for line in hunk.lines if line.kind in keep), hunk.section) for hunk in diff.hunks
-    ]
+    fragments = [Fragment(tuple(line for line in hunk.lines if line.kind in keep), hunk.section) for hunk in diff.hunks]
     path = diff.path if side is LineKind.ADDED else diff.old_path or diff.path
     return Code(path, fragments, whole=diff.old_path is None, side=side, version=version, diff=diff, patch=patch)
 

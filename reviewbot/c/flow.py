@@ -14,9 +14,13 @@ from reviewbot.c.pattern import closing
 from reviewbot.c.skeleton import Function, Statement, StatementKind
 from reviewbot.c.tokens import Token
 
-_WRAPPERS = frozenset(("likely", "unlikely", "WARN_ON", "WARN_ON_ONCE", "VM_WARN_ON", "VM_WARN_ON_ONCE", "IS_ERR_OR_NULL"))
+_WRAPPERS = frozenset(
+    ("likely", "unlikely", "WARN_ON", "WARN_ON_ONCE", "VM_WARN_ON", "VM_WARN_ON_ONCE", "IS_ERR_OR_NULL")
+)
 # calls that do not come back: kernel/panic.c, kernel/exit.c, arch/*/kernel/traps.c
-_NORETURN = frozenset("panic die die_if_kernel BUG unreachable do_exit make_task_dead do_group_exit parisc_terminate nmi_panic".split())
+_NORETURN = frozenset(
+    "panic die die_if_kernel BUG unreachable do_exit make_task_dead do_group_exit parisc_terminate nmi_panic".split()
+)
 _FALSE = frozenset(("NULL", "0", "false"))
 _TRUE = frozenset(("true",))
 
@@ -34,9 +38,7 @@ class Flow:
     def __init__(self, function: Function) -> None:
         self.function = function
         self._next: dict[Statement, list[Edge]] = {}
-        self._labels = {
-            s.tokens[0].text: s for s in function.walk() if s.kind is StatementKind.LABEL and s.tokens
-        }
+        self._labels = {s.tokens[0].text: s for s in function.walk() if s.kind is StatementKind.LABEL and s.tokens}
         self.entry = self._sequence(function.statements, None, None, None)
 
     def edges(self, statement: Statement) -> Sequence[Edge]:
@@ -94,9 +96,9 @@ class Flow:
     ) -> Statement | None:
         """Enter the edges of `s`, which is followed by `then`; returns where the flow enters it."""
         kind = s.kind
-        if kind is StatementKind.RETURN:
-            self._next[s] = []
-        elif kind is StatementKind.EXPRESSION and s.tokens and s.tokens[0].text in _NORETURN:
+        if kind is StatementKind.RETURN or (
+            kind is StatementKind.EXPRESSION and s.tokens and s.tokens[0].text in _NORETURN
+        ):
             self._next[s] = []
         elif kind is StatementKind.GOTO:
             label = self._labels.get(s.tokens[0].text) if s.tokens else None
@@ -122,7 +124,7 @@ class Flow:
             return body
         elif kind is StatementKind.SWITCH:
             self._sequence(s.body, then, then, cont)
-            cases = [c for c in _own_cases(s.body)]
+            cases = list(_own_cases(s.body))
             self._next[s] = [Edge(c, None) for c in cases]
             if not any(not c.tokens for c in cases):
                 self._next[s].append(Edge(then, None))
@@ -162,7 +164,12 @@ def facts(condition: Sequence[Token], truth: bool) -> list[tuple[str, bool]]:
     while tokens:
         if tokens[0].text == "(" and closing(tokens, 0) == len(tokens):
             tokens = tokens[1:-1]
-        elif len(tokens) > 1 and tokens[0].text in _WRAPPERS and tokens[1].text == "(" and closing(tokens, 1) == len(tokens):
+        elif (
+            len(tokens) > 1
+            and tokens[0].text in _WRAPPERS
+            and tokens[1].text == "("
+            and closing(tokens, 1) == len(tokens)
+        ):
             tokens = tokens[2:-1]
         elif tokens[0].text == "!" and _unary(tokens):
             tokens, truth = tokens[1:], not truth

@@ -60,7 +60,11 @@ class Pattern:
     @property
     def words(self) -> frozenset[str]:
         """Words of which one must occur where the pattern matches: the rarest alternative, for the pre-filter."""
-        sets = [i.texts for i in self._items if isinstance(i, _Literal) and all(t[0].isalpha() or t[0] == "_" for t in i.texts)]
+        sets = [
+            i.texts
+            for i in self._items
+            if isinstance(i, _Literal) and all(t[0].isalpha() or t[0] == "_" for t in i.texts)
+        ]
         return max(sets, key=lambda s: min(map(len, s)), default=frozenset())
 
     def match(self, tokens: Sequence[Token], at: int = 0) -> Match | None:

@@ -24,8 +24,20 @@ MAX_DEPTH = 60
 _HEADS = frozenset(("if", "while", "for", "switch"))
 _KEYWORDS = frozenset("if else while for switch do return goto break continue case default sizeof typeof".split())
 _TOP_WORDS = frozenset(("static", "extern", "typedef"))
-_TOP_MACROS = ("EXPORT_SYMBOL", "SYSCALL_DEFINE", "COMPAT_SYSCALL_DEFINE", "MODULE_", "DEFINE_", "TRACE_EVENT", "early_param", "__setup")
-_TYPE_WORDS = frozenset("struct union enum const volatile unsigned signed int char long short bool void static register u8 u16 u32 u64 s8 s16 s32 s64 size_t ssize_t pgoff_t vm_fault_t".split())
+_TOP_MACROS = (
+    "EXPORT_SYMBOL",
+    "SYSCALL_DEFINE",
+    "COMPAT_SYSCALL_DEFINE",
+    "MODULE_",
+    "DEFINE_",
+    "TRACE_EVENT",
+    "early_param",
+    "__setup",
+)
+_TYPE_WORDS = frozenset(
+    "struct union enum const volatile unsigned signed int char long short bool void static register "
+    "u8 u16 u32 u64 s8 s16 s32 s64 size_t ssize_t pgoff_t vm_fault_t".split()
+)
 
 
 class StatementKind(StrEnum):
@@ -54,7 +66,7 @@ class Statement:
     Two statements are never equal: each is a place.
     """
 
-    __slots__ = ("kind", "tokens", "body", "orelse", "complete", "head", "span")
+    __slots__ = ("body", "complete", "head", "kind", "orelse", "span", "tokens")
 
     def __init__(
         self,
@@ -87,7 +99,7 @@ class Statement:
 class Function:
     """A function, or the part of one that a hunk shows."""
 
-    __slots__ = ("name", "header", "statements", "opened", "closed", "macro")
+    __slots__ = ("closed", "header", "macro", "name", "opened", "statements")
 
     def __init__(
         self,
@@ -172,7 +184,9 @@ def _macros(tokens: Sequence[Token]) -> Iterator[Function]:
         if end - at > 3 and tokens[at + 1].text == "define":
             body = at + 3
             header = tuple(tokens[at : at + 3])
-            adjacent = tokens[body].line == header[2].line and tokens[body].column == header[2].column + len(header[2].text)
+            adjacent = tokens[body].line == header[2].line and tokens[body].column == header[2].column + len(
+                header[2].text
+            )
             if tokens[body].text == "(" and adjacent:
                 body = closing(tokens, body, end) or end
             statements = _Parser(list(tokens[body:end]), "").block_only()
@@ -257,8 +271,11 @@ class _Parser:
         if self.at >= len(self.tokens):
             return False
         text = self.tokens[self.at].text
-        return text in _TOP_WORDS or text.startswith(_TOP_MACROS) or self._function_header(self.at) is not None or (
-            text in ("struct", "enum", "union") and self._text(2) == "{"
+        return (
+            text in _TOP_WORDS
+            or text.startswith(_TOP_MACROS)
+            or self._function_header(self.at) is not None
+            or (text in ("struct", "enum", "union") and self._text(2) == "{")
         )
 
     def _function_header(self, at: int) -> tuple[int, str] | None:
@@ -285,13 +302,20 @@ class _Parser:
                         behind = closing(tokens, after, min(len(tokens), after + 300))
                         if behind is None:
                             return None
-                        if tokens[behind : behind + 1] and tokens[behind].text == "{" and words == 1 and after - end > 1:
+                        if (
+                            tokens[behind : behind + 1]
+                            and tokens[behind].text == "{"
+                            and words == 1
+                            and after - end > 1
+                        ):
                             return behind, tokens[after - 1].text
                         after = behind
                 if after >= len(tokens) or tokens[after].text != "{":
                     return None
                 inside = tokens[n + 1 : end - 1]
-                if "DEFINE" in name.text and name.text.isupper() or name.text.startswith(("SYSCALL_DEFINE", "COMPAT_SYSCALL_DEFINE")):
+                if ("DEFINE" in name.text and name.text.isupper()) or name.text.startswith(
+                    ("SYSCALL_DEFINE", "COMPAT_SYSCALL_DEFINE")
+                ):
                     return after, inside[0].text if inside else name.text
                 if name.kind is Kind.WORD and (words >= 2 or _declares(inside)):
                     return after, name.text
@@ -403,7 +427,7 @@ class _Parser:
         following = self.tokens[end].text
         if following == "{":
             return True
-        looping = "for_each" in name or name.startswith("scoped_") or name.startswith("foreach")
+        looping = "for_each" in name or name.startswith(("scoped_", "foreach"))
         return looping and following not in (";", ",", ")", "=", "?", ":", ".", "->")
 
     def _simple(self, kind: StatementKind, start: int) -> Statement:
@@ -419,7 +443,14 @@ class _Parser:
                 if depth < 0:
                     depth = 0
                     following = tokens[n + 1] if n + 1 < len(tokens) else None
-                    if text == ")" and following and (following.text == "{" or (following.kind is Kind.WORD and following.text not in ("__attribute__",))):
+                    if (
+                        text == ")"
+                        and following
+                        and (
+                            following.text == "{"
+                            or (following.kind is Kind.WORD and following.text not in ("__attribute__",))
+                        )
+                    ):
                         head = tuple(tokens[start:n])
                         self.at = n + 1
                         body = self._branch()

@@ -58,7 +58,19 @@ def _record(rule: CodeRule, evidence: tuple[Evidence, ...]) -> dict[str, Any]:
 
 def _page(rule: CodeRule) -> str:
     page = "\n".join(clean(line, tabs=True) for line in registry.page(rule).split("\n"))
-    holds = [text for text in (rule.since and f"from {_version(rule.since)} on", rule.until and f"until {_version(rule.until)}") if text]
-    lines = [page.rstrip("\n"), "", "## evidence", f"{rule.id}, {rule.severity}, confidence {rule.confidence}" + "".join(f", {h}" for h in holds)]
-    lines += [f"{e.where}: {e.hits} hits, {e.right} right, {e.wrong} wrong" + (f" ({e.note})" if e.note else "") for e in registry.evidence().get(rule.name, ())]
+    holds = [
+        text
+        for text in (rule.since and f"from {_version(rule.since)} on", rule.until and f"until {_version(rule.until)}")
+        if text
+    ]
+    lines = [
+        page.rstrip("\n"),
+        "",
+        "## evidence",
+        f"{rule.id}, {rule.severity}, confidence {rule.confidence}" + "".join(f", {h}" for h in holds),
+    ]
+    lines += [
+        f"{e.where}: {e.hits} hits, {e.right} right, {e.wrong} wrong" + (f" ({e.note})" if e.note else "")
+        for e in registry.evidence().get(rule.name, ())
+    ]
     return "\n".join(lines) + "\n"

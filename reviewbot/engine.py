@@ -140,7 +140,7 @@ def _findings(
 
 def _touched(report: Report, code: Code) -> bool:
     """A line of the patch is in the evidence: one that it adds, or the gap where one was removed."""
-    places: list[Place] = list(report.at)
+    places: list[Place] = [*report.at, *report.evidence]
     for at, _ in report.related:
         places.extend(at)
     if code.changed(*places):

@@ -198,8 +198,11 @@ def mentions(statement: Statement, *words: str) -> bool:
 
 
 def vma_names(function: Function) -> frozenset[str]:
-    """Names in a function that stand for a pointer to a VMA: `vma`, *_vma, and what is declared as one."""
-    names = {"vma"}
+    """Names in a function that stand for a pointer to a VMA: what is declared as one, and `vma`.
+
+    Not where `vma` is declared as something else: struct i915_vma, struct drm_gpuva.
+    """
+    names, others = {"vma"}, set[str]()
     for tokens in (function.header, *(s.tokens for s in function.walk())):
         for n, token in enumerate(tokens):
             if token.text == "vm_area_struct" and n + 2 < len(tokens) and tokens[n + 1].text == "*":
@@ -210,7 +213,10 @@ def vma_names(function: Function) -> frozenset[str]:
                 while n + 3 < len(tokens) and tokens[n + 1].text == "," and tokens[n + 2].text == "*":
                     n += 3
                     names.add(tokens[n].text)
-    return frozenset(names)
+            elif token.text == "struct" and n + 3 < len(tokens) and tokens[n + 2].text == "*":
+                if tokens[n + 1].text != "vm_area_struct":
+                    others.add(tokens[n + 3].text)
+    return frozenset(names - others)
 
 
 def pointer_uses(tokens: Sequence[Token], name: str) -> Iterator[tuple[Token, ...]]:

@@ -27,7 +27,7 @@ class Evidence(NamedTuple):
 
 
 def _directory() -> str:
-    return next(iter(reviewbot.checks.__path__))
+    return str(next(iter(reviewbot.checks.__path__)))
 
 
 @cache

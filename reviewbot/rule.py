@@ -47,6 +47,7 @@ class Report(NamedTuple):
     at: Sequence[Place]
     message: str
     related: tuple[tuple[Sequence[Place], str], ...] = ()
+    evidence: Sequence[Place] = ()  # further places that count for causation alone
     suggestion: str | None = None
     severity: Severity | None = None
 

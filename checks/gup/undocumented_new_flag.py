@@ -62,11 +62,16 @@ def _renamed(code: Code, name: Token, value: str) -> bool:
 
 def _comment(code: Code, name: Token) -> str:
     """The comment on the line of a definition or directly above it; '' where there is none."""
-    beside = [c.text for c in code.comments if c.line == name.line]
-    above = [
-        c.text for c in code.comments if c.line == name.line - 1 and not any(t.line == c.line for t in code.tokens)
-    ]
-    return " ".join((*above, *beside))
+    texts: dict[int, str] = {}
+    for comment in code.comments:
+        texts[comment.line] = texts.get(comment.line, "") + comment.text
+    coded = {token.line for token in code.tokens}
+    found = [texts.get(name.line, "")]
+    line = name.line - 1
+    while line in texts and line not in coded:
+        found.insert(0, texts[line])
+        line -= 1
+    return " ".join(found).strip()
 
 
 def _set_by_mm(code: Code, flag: str) -> bool:

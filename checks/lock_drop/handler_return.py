@@ -63,6 +63,8 @@ def _judge(code: Code, function: Function, statement: Statement, token: Token) -
     around = [s for s in function.walk() if s.kind is StatementKind.IF and statement in s.walk()]
     if any(mentions(s, "FAULT_FLAG_VMA_LOCK", "FAULT_FLAG_RETRY_NOWAIT") for s in around):
         return  # under the VMA lock alone, vma_end_read() and RETRY asks for the mmap_lock; with NOWAIT the lock stays
+    # what makes it true is that nothing on the way here drops the lock: removing what did is the patch's doing
+    evidence = [s.tokens[0] for s in before if s.tokens]
     dropped = next((s for s in before if mentions(s, "vma_end_read")), None)
     if dropped:
         condition = next(
@@ -79,11 +81,13 @@ def _judge(code: Code, function: Function, statement: Statement, token: Token) -
             [token],
             "VM_FAULT_RETRY is returned with mmap_lock still held: only the VMA lock is dropped",
             ((dropped.tokens, "the VMA lock, if that is what is held"),),
+            evidence=evidence,
         )
     elif function.opened:
         yield Report(
             [token],
             f"{function.name}() returns VM_FAULT_RETRY without having dropped the lock",
+            evidence=evidence,
         )
 
 

@@ -94,11 +94,16 @@ def _after(code: Code, function: Function, statement: Statement, call: Call, nam
             return
 
 
+def _given_value(statement: Statement, name: str) -> bool:
+    texts = [t.text for t in statement.tokens]
+    return any(pair == (name, "=") for pair in zip(texts, texts[1:], strict=False))
+
+
 def _set_at_loop(function: Function, statement: Statement, name: str) -> bool:
     """The variable is declared with its value inside the loop that holds the call."""
     return any(
         s.kind in (StatementKind.LOOP, StatementKind.DO)
         and statement in s.walk()
-        and any(name in assigned(x) for x in s.body)
+        and any(_given_value(x, name) for x in s.body)
         for s in function.walk()
     )

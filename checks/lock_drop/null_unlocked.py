@@ -39,8 +39,8 @@ def _uninitialised(function: Function, name: str) -> bool:
     declared = read = False
     for statement in function.walk():
         texts = [t.text for t in statement.tokens]
-        if texts[:1] == ["bool"] and name in texts and "=" not in texts:
-            declared = True
+        if texts[:1] == ["bool"] and name in texts:
+            declared = texts[texts.index(name) + 1 : texts.index(name) + 2] != ["="]
         elif any(text == name and (not n or texts[n - 1] != "&") for n, text in enumerate(texts)):
             read = True
     return declared and read and not variable_tokens(function, name)

@@ -38,7 +38,7 @@ def check(code: Code) -> Iterator[Report]:
                     if released and not mentions(reached, *TOLD):
                         yield Report(
                             call.tokens,
-                            f"{released.name}() is reached without a test whether handle_mm_fault() has dropped the lock",
+                            f"{released.name}() does not depend on whether handle_mm_fault() has dropped the lock",
                             ((released.tokens, "released again here"),),
                         )
                         break

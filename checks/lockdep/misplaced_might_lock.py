@@ -99,10 +99,8 @@ def _judge(function: Function, might: Statement, call: Call) -> Iterator[Report]
                 message = f"{call.name}() is under a condition that does not decide whether the lock is taken"
                 yield Report(call.tokens, message, ((statement.tokens, "this condition"),))
                 return
-    if call.name != "might_lock_read" and function.whole:
-        later = [c for s in after for c in locks(s)]
-        if later and all("read" in c.name for c in later):
-            message = (
-                f"{call.name}() announces a write lock, {later[0].name}() takes it for reading: use might_lock_read()"
-            )
-            yield Report(call.tokens, message, ((later[0].tokens, "taken here"),))
+    later = [c for s in after for c in locks(s)] if function.whole else []
+    reading = call.name == "might_lock_read"
+    if later and all(("read" in c.name) is not reading for c in later):
+        message = f"{call.name}() announces another kind of lock than {later[0].name}() takes"
+        yield Report(call.tokens, message, ((later[0].tokens, "taken here"),))

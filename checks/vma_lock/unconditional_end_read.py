@@ -31,7 +31,7 @@ def check(code: Code) -> Iterator[Report]:
                     if end:
                         yield Report(
                             end.tokens,
-                            "vma_end_read() is reached without a test whether handle_mm_fault() has dropped the VMA lock (v6.6)",
+                            "vma_end_read() does not depend on whether handle_mm_fault() has dropped the VMA lock",
                             ((call.tokens, "may drop the VMA lock"),),
                         )
                         break

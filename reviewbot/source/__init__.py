@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Where mail comes from: what the sources have in common.
 
-Belongs here: the interface of a source, and which mails make a thread. Each source's own reading is
-in its file: `lore` (a public-inbox server), `epoch` (public-inbox's git), `mbox` (files, stdin).
-`read_head` and `thread_members` are pure; `open_source` looks at the disk.
+Belongs here: the interface of a source, which mails make a thread, and which may begin another
+revision of a series. Each source's own reading is in its file: `lore` (a public-inbox server), `epoch`
+(public-inbox's git), `mbox` (files, stdin). All is pure but `open_source`, which looks at the disk.
 """
 
 from __future__ import annotations
@@ -12,15 +12,21 @@ import re
 import stat
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from os import PathLike, stat_result
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from reviewbot.model import InputError
+from reviewbot.mail import declared_change_id, has_diff, parse_mail, parse_subject
+from reviewbot.model import InputError, Mail
 
 # A larger archive answer or compressed file is refused. The largest threads of kernel lists are some
 # 1,500 mails and 30 MB; a bomb of 256 kB unpacks to more than this.
 MAX_UNPACKED = 256 * 1024 * 1024
+
+# More mails that may begin another revision are not looked at: the newest count. The longest-lived series
+# have some 40 revisions, a cover letter and a first patch each, and their resends.
+MAX_RELATED = 200
 
 _HEADERS_END = re.compile(rb"\n\r?\n")
 _HEADER = re.compile(rb"^(message-id|in-reply-to|references):([^\n]*(?:\n[ \t][^\n]*)*)", re.I | re.M)
@@ -37,12 +43,56 @@ class Source(Protocol):
         came twice may be there twice. Raises NotFoundError where the source has no such mail.
         """
 
+    def related(self, lineage: Lineage) -> list[bytes]:
+        """Raw mails, in any thread and any order, that `lineage` claims: MAX_RELATED at most, the newest.
+
+        None where there are none. Raises InputError or TemporaryError where that cannot be found out.
+        """
+
 
 class LocalSource(Source, Protocol):
     """A source on disk, which can also be read from end to end."""
 
     def mails(self) -> Iterator[tuple[str, bytes]]:
         """(where it lies, raw bytes) of every mail: a file's name, or a commit for an archive's epoch."""
+
+
+class Lineage(NamedTuple):
+    """What the revisions of a series have in common, wherever they were posted."""
+
+    title: str  # of the cover letter, else of the first patch, as parse_subject() gives it
+    email: str  # the sender's, in lower case
+    change_id: str | None  # b4's; None where the series declares none
+    since: datetime | None = None  # an older mail needs the change-id: titles are used again; None for no limit
+
+    def same_title(self, title: str) -> bool:
+        """The titles are the same but for case and white space."""
+        return bool(self.title.strip()) and _plain(title) == _plain(self.title)
+
+    def same_change(self, mail: Mail) -> bool:
+        """The mail declares the same change-id."""
+        return self.change_id is not None and declared_change_id([mail]) == self.change_id
+
+    def claims(self, mail: Mail) -> bool:
+        """The mail is a cover letter or a first patch of the same author, with the same title or change-id."""
+        subject = parse_subject(mail.subject)
+        if mail.sender.email.lower() != self.email or subject.reply or not subject.patch:
+            return False
+        if subject.counter not in (None, 0, 1) or not (subject.counter == 0 or has_diff(mail)):
+            return False
+        recent = not (self.since and mail.date) or mail.date >= self.since
+        return (recent and self.same_title(subject.title)) or self.same_change(mail)
+
+    def claims_raw(self, raw: bytes) -> bool:
+        """`claims` for a mail that is not yet read; False for what cannot be read."""
+        end = _HEADERS_END.search(raw)
+        # nearly every mail of an archive is by somebody else: that is seen without parsing it
+        if self.email.encode("utf-8", "surrogateescape") not in raw[: end.start() if end else len(raw)].lower():
+            return False
+        try:
+            return self.claims(parse_mail(raw))
+        except Exception:  # noqa: BLE001 - the email package raises what it likes on hostile mail
+            return False
 
 
 class Head(NamedTuple):
@@ -83,6 +133,10 @@ def thread_members(heads: Sequence[Head], message_id: str) -> list[int]:
                 found.add(n)
                 ahead += heads[n].own + heads[n].others
     return sorted(found)
+
+
+def _plain(title: str) -> str:
+    return " ".join(title.split()).casefold()
 
 
 def open_source(path: str | PathLike[str]) -> LocalSource:

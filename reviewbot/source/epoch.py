@@ -3,7 +3,8 @@
 
 A public-inbox (v2) keeps its mails in epochs: bare repositories with one commit a mail, the mail being
 the file `m` of that commit (`d` is one that was taken down). Neither public-inbox's index nor its
-software is needed: a thread is found by reading the headers of all mails, about 10,000 a second.
+software is needed: a thread is found by reading the headers of all mails, about 10,000 a second, and
+an author's mails by the commits, which bear the mails' authors and subjects, about 100,000 a second.
 Runs git, which is kept from every configuration but the repository's own; the content is not trusted.
 """
 
@@ -18,9 +19,9 @@ from os import PathLike
 from pathlib import Path
 from typing import IO
 
-from reviewbot.mail import MAX_MAIL
+from reviewbot.mail import MAX_MAIL, parse_subject
 from reviewbot.model import InputError, NotFoundError
-from reviewbot.source import look, read_head, thread_members
+from reviewbot.source import MAX_RELATED, Lineage, look, read_head, thread_members
 
 _EPOCH = re.compile(r"(\d{1,4})\.git")
 
@@ -67,6 +68,20 @@ class EpochSource:
             mails += [raw for _, _, raw in _read(git_dir, commits) if raw is not None]
         return mails
 
+    def related(self, lineage: Lineage) -> list[bytes]:
+        """See `Source.related`; in the archive's order. Raises InputError where git cannot read the archive."""
+        found: list[tuple[str, bytes]] = []
+        gone: set[str] = set()
+        for git_dir in reversed(self.epochs):
+            # a mail may be taken down in a later epoch than its own
+            gone.update(blob for _, blob, raw in _read(git_dir, _commits(git_dir, "d"), "d") if raw is not None)
+            mails = _read(git_dir, _candidates(git_dir, lineage))
+            here = [(blob, raw) for _, blob, raw in mails if raw is not None and lineage.claims_raw(raw)]
+            found = [*here, *found]
+            if len(found) >= MAX_RELATED:
+                break
+        return [raw for blob, raw in found if blob not in gone][-MAX_RELATED:]
+
 
 def is_epoch(path: Path) -> bool:
     """The directory looks like a public-inbox archive or a bare git repository."""
@@ -101,9 +116,33 @@ def _git(git_dir: Path, *words: str) -> tuple[list[str], dict[str, str]]:
     return ["git", f"--git-dir={git_dir}", *words], environment
 
 
-def _commits(git_dir: Path) -> list[str]:
-    """All commits, oldest first; none for an epoch that has just begun."""
-    command, environment = _git(git_dir, "rev-list", "--reverse", "HEAD", "--")
+def _commits(git_dir: Path, *names: str) -> list[str]:
+    """Commits, oldest first, all of them or those that touch a file; none for an epoch that has just begun."""
+    return _rev_list(git_dir, "HEAD", "--", *names).decode("ascii").split()
+
+
+def _candidates(git_dir: Path, lineage: Lineage) -> list[str]:
+    """Commits of the mails that may be claimed, oldest first, judged by author and subject alone."""
+    email = lineage.email.encode("utf-8", "surrogateescape")
+    commits = []
+    # each commit is two lines: "commit <hash>", and the format, in which git puts no line end; rev-list,
+    # for unlike log it takes no orders (log.showSignature) from the repository's configuration
+    lines = _rev_list(git_dir, "--encoding=UTF-8", "--format=%ae%x00%s", "HEAD", "--").split(b"\n")
+    for commit, line in zip(lines[::2], lines[1::2], strict=False):
+        author, _, words = line.partition(b"\0")
+        if author.lower() != email:
+            continue
+        subject = parse_subject(words.decode("utf-8", "replace"))
+        if subject.reply or subject.counter not in (None, 0, 1):
+            continue
+        if lineage.change_id is not None or lineage.same_title(subject.title):
+            commits.append(commit.decode("ascii").removeprefix("commit "))
+    return commits
+
+
+def _rev_list(git_dir: Path, *words: str) -> bytes:
+    """What git rev-list --reverse prints; b'' for an epoch that has just begun."""
+    command, environment = _git(git_dir, "rev-list", "--reverse", *words)
     try:
         done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     except OSError as error:
@@ -111,9 +150,9 @@ def _commits(git_dir: Path) -> list[str]:
     if done.returncode:
         why = done.stderr.decode("utf-8", "replace")
         if "bad revision 'HEAD'" in why:
-            return []
+            return b""
         raise InputError(f"cannot read '{git_dir}': {(why.splitlines() or ['git failed'])[0]}")
-    return done.stdout.decode("ascii").split()
+    return done.stdout
 
 
 def _read(git_dir: Path, commits: Sequence[str], name: str = "m") -> Iterator[tuple[str, str, bytes | None]]:

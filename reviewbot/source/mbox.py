@@ -10,6 +10,7 @@ import gzip
 import io
 import sys
 import zlib
+from collections import deque
 from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
@@ -17,7 +18,7 @@ from stat import S_ISDIR
 
 from reviewbot.mail import split_mbox
 from reviewbot.model import InputError, NotFoundError
-from reviewbot.source import MAX_UNPACKED, cannot_open, look, read_head, thread_members
+from reviewbot.source import MAX_RELATED, MAX_UNPACKED, Lineage, cannot_open, look, read_head, thread_members
 
 _MAIL_FILES = (".eml", ".patch", ".mbox", ".mbx", ".mbox.gz")
 _GZIP = b"\x1f\x8b"
@@ -26,13 +27,14 @@ _GZIP = b"\x1f\x8b"
 class MboxSource:
     """The mails of one file, of a maildir, or of a directory's *.eml, *.patch and *.mbox; '-' is standard input.
 
-    Everything is read when it is asked for, and standard input therefore only once.
+    Files are read each time they are asked for; standard input, which can be read only once, is kept.
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
         """Raises InputError where `path` cannot be opened or holds no mail files."""
         self.path = Path(path)
         self.name = "standard input" if str(path) == "-" else str(path)
+        self._stdin: bytes | None = None
         self._files = None if str(path) == "-" else _files(self.path)
 
     def mails(self) -> Iterator[tuple[str, bytes]]:
@@ -56,9 +58,15 @@ class MboxSource:
             raise NotFoundError(f"no mail <{message_id}> in '{self.name}'")
         return [mails[n] for n in members]
 
+    def related(self, lineage: Lineage) -> list[bytes]:
+        """See `Source.related`; in the order of the file. Raises InputError where a file cannot be read."""
+        return list(deque((raw for _, raw in self.mails() if lineage.claims_raw(raw)), MAX_RELATED))
+
     def _contents(self) -> Iterator[tuple[str, bytes]]:
         if self._files is None:
-            yield self.name, _unpack(self.name, sys.stdin.buffer.read())
+            if self._stdin is None:
+                self._stdin = _unpack(self.name, sys.stdin.buffer.read())
+            yield self.name, self._stdin
             return
         for file in self._files:
             try:

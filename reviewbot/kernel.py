@@ -78,6 +78,8 @@ FOLL_BITS = {
     "FOLL_TOUCH": 16, "FOLL_TRIED": 17, "FOLL_REMOTE": 18, "FOLL_PIN": 19, "FOLL_FAST_ONLY": 20,
     "FOLL_UNLOCKABLE": 21, "FOLL_MADV_POPULATE": 22,
 }  # fmt: skip
+# flags of that table that came after 6.3: FOLL_HONOR_NUMA_FAULT was posted in 2023-08, FOLL_MADV_POPULATE is new in 6.9
+FOLL_SINCE = {"FOLL_HONOR_NUMA_FAULT": (6, 5), "FOLL_MADV_POPULATE": (6, 9)}
 # bits 13 to 15 are kept for external flags, internal ones begin at 16 (mm/internal.h:1331)
 FIRST_INTERNAL_BIT = 16
 
@@ -213,9 +215,8 @@ def vma_names(function: Function) -> frozenset[str]:
                 while n + 3 < len(tokens) and tokens[n + 1].text == "," and tokens[n + 2].text == "*":
                     n += 3
                     names.add(tokens[n].text)
-            elif token.text == "struct" and n + 3 < len(tokens) and tokens[n + 2].text == "*":
-                if tokens[n + 1].text != "vm_area_struct":
-                    others.add(tokens[n + 3].text)
+            elif [t.text for t in tokens[n : n + 3 : 2]] == ["struct", "*"] and tokens[n + 1].text != "vm_area_struct":
+                others.update(t.text for t in tokens[n + 3 : n + 4])
     return frozenset(names - others)
 
 

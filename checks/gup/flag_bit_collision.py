@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from reviewbot.c.code import Code
-from reviewbot.kernel import FIRST_INTERNAL_BIT, FOLL_BITS, foll_definitions
+from reviewbot.kernel import FIRST_INTERNAL_BIT, FOLL_BITS, FOLL_SINCE, foll_definitions
 from reviewbot.model import LineKind, Severity
 from reviewbot.rule import Report, Scope, code_rule
 
@@ -31,8 +31,9 @@ def check(code: Code) -> Iterator[Report]:
             continue
         if not enums:
             continue
+        taken = (flag for flag, its in FOLL_BITS.items() if its == bit and flag not in gone and flag != name.text)
         known = next(
-            (flag for flag, its in FOLL_BITS.items() if its == bit and flag not in gone and flag != name.text), None
+            (flag for flag in taken if code.version is None or code.version >= FOLL_SINCE.get(flag, (6, 3))), None
         )
         if known:
             yield Report([name], f"{name.text} takes bit {bit}, which {known} has")

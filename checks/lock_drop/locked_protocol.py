@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from reviewbot.c.code import Call, Code, assigned, calls
 from reviewbot.c.skeleton import Function, Statement, StatementKind
@@ -96,7 +97,7 @@ def _after(code: Code, function: Function, statement: Statement, call: Call, nam
 
 def _given_value(statement: Statement, name: str) -> bool:
     texts = [t.text for t in statement.tokens]
-    return any(pair == (name, "=") for pair in zip(texts, texts[1:], strict=False))
+    return any(pair == (name, "=") for pair in pairwise(texts))
 
 
 def _set_at_loop(function: Function, statement: Statement, name: str) -> bool:

@@ -80,7 +80,7 @@ class Lineage(NamedTuple):
             return False
         if subject.counter not in (None, 0, 1) or not (subject.counter == 0 or has_diff(mail)):
             return False
-        recent = not (self.since and mail.date) or mail.date >= self.since
+        recent = self.since is None or mail.date is None or mail.date >= self.since
         return (recent and self.same_title(subject.title)) or self.same_change(mail)
 
     def claims_raw(self, raw: bytes) -> bool:

@@ -12,6 +12,8 @@ import logging
 import re
 import time
 import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 from urllib.parse import SplitResult, quote_plus, unquote, urlsplit
@@ -19,7 +21,7 @@ from urllib.parse import SplitResult, quote_plus, unquote, urlsplit
 from reviewbot import __version__
 from reviewbot.mail import split_mbox
 from reviewbot.model import InputError, NotFoundError, TemporaryError
-from reviewbot.source import MAX_UNPACKED, read_head
+from reviewbot.source import MAX_RELATED, MAX_UNPACKED, Lineage, read_head
 
 if TYPE_CHECKING:
     import requests
@@ -36,6 +38,14 @@ _DEADLINE = 600.0
 # Seconds that a server may tell us to wait; told more, we give up rather than come back too early.
 _PATIENCE = 60.0
 
+# Bytes of search results that are read. Titles such as "fixes" find all that a maintainer ever sent.
+_MAX_RESULTS = 16 * 1024 * 1024
+# Characters of a title that are searched for: the query is part of an address.
+_MAX_PHRASE = 200
+# Not part of a word to Xapian's term generator; quotation marks of any kind would end a phrase in its query
+# parser, and public-inbox looks for d:, dt: and rt: with a pattern of its own.
+_NOT_WORDS = re.compile(r"[^\w.,;'&+#@-]+")
+
 _AGAIN = (429, 500, 502, 503, 504)
 _KERNEL = "kernel.org"
 _SHORT = "patch.msgid.link"
@@ -44,7 +54,7 @@ _VIEW = re.compile(r"(?:T|t|raw|s|R|t\.mbox(?:\.gz)?|t\.atom)?")
 
 
 class LoreSource:
-    """A list on a public-inbox server. Each call of `thread` is one request, or more where the server is busy."""
+    """A list on a public-inbox server. A call of `thread` or `related` is one request, more where the server is busy."""
 
     def __init__(
         self,
@@ -60,39 +70,17 @@ class LoreSource:
         Raises InputError where `url` is no http address.
         """
         self.url = archive_url(url)
+        self._list = self.url  # where to search: the list to which the server redirected, where it did
         self._user_agent, self._timeout, self._retries, self._backoff = user_agent, timeout, retries, backoff
 
     def thread(self, message_id: str) -> list[bytes]:
         """See `Source.thread`. Raises TemporaryError for whatever trying again later may help."""
-        import requests
-        from liblore import LibloreError, LoreNode
-        from urllib3.exceptions import HTTPError
-
         check_message_id(message_id)
-        # both warn of each attempt; without a handler Python would print that on stderr
-        for name in ("liblore", "urllib3"):
-            logging.getLogger(name).addHandler(logging.NullHandler())
         cannot = f"cannot fetch <{message_id}> from '{self.url}':"
-        with (
-            _session(self._user_agent, self._retries, self._backoff) as session,
-            # what a partial mirror lacks is not asked for elsewhere: only the server that was named is contacted
-            LoreNode(self.url, cache_dir=None, request_timeout=self._timeout, follow_upstream=False) as node,
-        ):
-            node.set_requests_session(session)
-            try:
-                with _get_thread(node, message_id) as answer:
-                    if answer.status_code == 404:
-                        raise NotFoundError(f"no mail <{message_id}> on '{self.url}'")
-                    if answer.status_code != 200:
-                        raise TemporaryError(f"{cannot} server answers {answer.status_code}{_wait(answer)}")
-                    mbox = _unpack(answer, cannot)
-            except gzip.BadGzipFile as error:
-                raise TemporaryError(f"{cannot} answer is no mbox (bot challenge page?)") from error
-            except (EOFError, zlib.error) as error:
-                raise TemporaryError(f"{cannot} answer is cut off") from error
-            # liblore's own errors, requests' (redirect loops), urllib3's (while the body is read)
-            except (LibloreError, requests.RequestException, HTTPError, OSError) as error:
-                raise TemporaryError(f"{cannot} {_reason(error)}") from error
+        with self._ask(cannot, lambda node: self._get_thread(node, message_id)) as answer:
+            if answer.status_code == 404:
+                raise NotFoundError(f"no mail <{message_id}> on '{self.url}'")
+            mbox, _ = _unpack(answer, cannot)
         if not mbox:
             raise TemporaryError(f"{cannot} answer is empty")
         mails = list(split_mbox(mbox))
@@ -100,96 +88,52 @@ class LoreSource:
             raise TemporaryError(f"{cannot} answer does not hold it")
         return mails
 
+    def related(self, lineage: Lineage) -> list[bytes]:
+        """See `Source.related`; one search, newest first. Raises TemporaryError, also where there is no search."""
+        query = search_query(lineage)
+        if not query:
+            return []
+        cannot = f"cannot search '{self._list}':"
+        # the results alone: x=m in the body, as LoreNode.get_mbox_by_query() sends it, means their threads
+        address = f"{self._list}/?x=m&q={quote_plus(query)}"
+        with self._ask(cannot, lambda node: node.request("POST", address, data="", stream=True)) as answer:
+            if answer.status_code == 404:
+                return []
+            # the newest come first, so what is cut off is what counts least
+            mbox, whole = _unpack(answer, cannot, _MAX_RESULTS)
+        found = list(split_mbox(mbox)) if mbox else []
+        return [raw for raw in (found if whole else found[:-1]) if lineage.claims_raw(raw)][:MAX_RELATED]
 
-def parse_target(text: str, lore_url: str = LORE) -> tuple[str, str | None]:
-    """What a person gave to name a mail -> (Message-ID without brackets, address of its list or None).
+    @contextmanager
+    def _ask(self, cannot: str, request: Callable[[LoreNode], requests.Response]) -> Iterator[requests.Response]:
+        """The answer to a request, of status 200 or 404; whatever fails, also in the block, is a TemporaryError."""
+        import requests
+        from liblore import LibloreError, LoreNode
+        from urllib3.exceptions import HTTPError
 
-    Takes a Message-ID, with or without <>, `id:` or `mid:`, and addresses of archives. None for the
-    list means: it says none, use the configured one. Addresses must be of kernel.org, patch.msgid.link
-    or the server of `lore_url`: InputError else, and for what cannot be a Message-ID.
-    """
-    text = text.strip()
-    if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):
-        scheme, colon, rest = text.partition(":")
-        if colon and scheme.lower() in ("id", "mid"):
-            # RFC 2392 percent-encodes behind mid:, notmuch's id: is plain
-            text = unquote(rest) if scheme.lower() == "mid" else rest
-        return check_message_id(text.removeprefix("<").removesuffix(">")), None
-    refused = InputError(f"not an archive that is configured: '{text}', use --lore-url")
-    try:
-        address, known = urlsplit(text), urlsplit(archive_url(lore_url))
-        place, home = _place(address), _place(known)
-    except ValueError as error:
-        raise refused from error
-    if address.scheme not in ("http", "https") or "@" in address.netloc:
-        raise refused
-    parts = address.path.lstrip("/").split("/")
-    host, port = place
-    if place == home:
-        base = known.path.strip("/").split("/")
-        server = f"{known.scheme}://{known.netloc}"
-        depth = len(base) if parts[: len(base)] == base else 1
-    elif port is None and (host == _SHORT or f".{host}".endswith(f".{_KERNEL}")):
-        # lkml.kernel.org is an old name of lore, which it redirects to; plain http does as well
-        server = f"https://{'lore.kernel.org' if host == f'lkml.{_KERNEL}' else host}"
-        depth = 0 if host == _SHORT else 1
-    else:
-        raise refused
-    message_id = parts[depth:]
-    while message_id and _VIEW.fullmatch(message_id[-1]):
-        message_id.pop()
-    if not message_id:
-        raise InputError(f"no Message-ID in '{text}'")
-    where = "/".join(parts[:depth])
-    # /r/ is lore's redirector, not a list
-    return check_message_id(unquote("/".join(message_id))), f"{server}/{where}/" if where not in ("", "r") else None
+        # both warn of each attempt; without a handler Python would print that on stderr
+        for name in ("liblore", "urllib3"):
+            logging.getLogger(name).addHandler(logging.NullHandler())
+        with (
+            _session(self._user_agent, self._retries, self._backoff) as session,
+            # what a partial mirror lacks is not asked for elsewhere: only the server that was named is contacted
+            LoreNode(self.url, cache_dir=None, request_timeout=self._timeout, follow_upstream=False) as node,
+        ):
+            node.set_requests_session(session)
+            try:
+                with request(node) as answer:
+                    if answer.status_code not in (200, 404):
+                        raise TemporaryError(f"{cannot} server answers {answer.status_code}{_wait(answer)}")
+                    yield answer
+            except gzip.BadGzipFile as error:
+                raise TemporaryError(f"{cannot} answer is no mbox (bot challenge page?)") from error
+            except (EOFError, zlib.error) as error:
+                raise TemporaryError(f"{cannot} answer is cut off") from error
+            # liblore's own errors, requests' (redirect loops), urllib3's (while the body is read)
+            except (LibloreError, requests.RequestException, HTTPError, OSError) as error:
+                raise TemporaryError(f"{cannot} {_reason(error)}") from error
 
-
-def check_message_id(text: str) -> str:
-    """`text`, which is a Message-ID without angle brackets. Raises InputError where it cannot be one."""
-    # isprintable() is false for control characters, line separators and what turns the writing direction
-    if not text or len(text) > 998 or not text.isprintable() or re.search(r"[\s<>]", text) or not text.strip("."):
-        raise InputError(f"not a Message-ID: {text[:200]!r}")
-    return text
-
-
-def archive_url(url: str) -> str:
-    """Address of a list without the last slash; a server's own means its /all/. Raises InputError where it is none."""
-    try:
-        address = urlsplit(url.strip())
-        host, _ = _place(address)
-    except ValueError as error:
-        raise InputError(f"not the address of an archive: '{url}'") from error
-    if address.scheme not in ("http", "https") or not host or address.query or address.fragment:
-        raise InputError(f"not the address of an archive: '{url}'")
-    return f"{address.scheme}://{address.netloc}{address.path.rstrip('/') or '/all'}"
-
-
-def _place(address: SplitResult) -> tuple[str, int | None]:
-    """(host, port); the port is None where it is the scheme's own. Raises ValueError for an impossible port."""
-    usual = {"http": 80, "https": 443}.get(address.scheme)
-    return (address.hostname or "").rstrip("."), None if address.port == usual else address.port
-
-
-def _get_thread(node: LoreNode, message_id: str) -> requests.Response:
-    """The answer to a request for a thread, its body not yet read.
-
-    LoreNode.get_mbox_by_msgid() would unpack a body of any size in memory.
-    """
-    quoted = quote_plus(message_id)
-    answer = node.request("GET", f"{node.url}/{quoted}/t.mbox.gz", stream=True)
-    if answer.status_code != 404:
-        return answer
-    answer.close()
-    # the server may have it on another list: asked without one it redirects there (as liblore does)
-    found = node.request("HEAD", f"{node.canonical_origin}/{quoted}/", allow_redirects=True)
-    path = urlsplit(found.url).path.rstrip("/")
-    if found.status_code != 200 or path in ("", f"/{quoted}"):
-        return answer
-    return node.request("GET", f"{node.canonical_origin}{path}/t.mbox.gz", stream=True)
-
-
-def _session(user_agent: str, retries: int, backoff: float) -> requests.Session:
+    def _session(user_agent: str, retries: int, backoff: float) -> requests.Session:
     from requests import Session
     from requests.adapters import HTTPAdapter
     from urllib3.exceptions import InvalidHeader, MaxRetryError
@@ -232,8 +176,11 @@ def _session(user_agent: str, retries: int, backoff: float) -> requests.Session:
     return session
 
 
-def _unpack(answer: requests.Response, cannot: str) -> bytes:
-    """The body gunzipped, MAX_UNPACKED at most; b'' for an empty body."""
+def _unpack(answer: requests.Response, cannot: str, most: int | None = None) -> tuple[bytes, bool]:
+    """The body gunzipped, b'' for an empty one, and whether that is all of it.
+
+    More than MAX_UNPACKED is refused; with `most` reading stops behind so many bytes.
+    """
     until = time.monotonic() + _DEADLINE
     pieces: list[bytes] = []
     size = 0
@@ -241,11 +188,13 @@ def _unpack(answer: requests.Response, cannot: str) -> bytes:
         while piece := body.read1(1 << 20):
             pieces.append(piece)
             size += len(piece)
+            if most is not None and size > most:
+                return b"".join(pieces), False
             if size > MAX_UNPACKED:
                 raise TemporaryError(f"{cannot} answer is too large: more than {MAX_UNPACKED >> 20} MiB")
             if time.monotonic() > until:
                 raise TemporaryError(f"{cannot} answer takes more than {_DEADLINE:.0f} s")
-    return b"".join(pieces)
+    return b"".join(pieces), True
 
 
 def _wait(answer: requests.Response) -> str:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from email.message import Message
 from email.parser import BytesParser
 from email.utils import getaddresses, parsedate_to_datetime
+from typing import overload
 
 from reviewbot.base import find_base
 from reviewbot.diff import diff_start, read_diff
@@ -83,9 +84,9 @@ def parse_mail(raw: bytes, origin: str = "") -> Mail:
         date=_date(headers.get("date", "")),
         in_reply_to=parents[0] if parents else None,
         references=tuple(dict.fromkeys(_MESSAGE_ID.findall(_text(headers.get("references", ""))))),
-        reply_to=addresses(headers.get("reply-to", "")),
-        to=addresses(", ".join(v for n, v in message.raw_items() if n.lower() == "to")),
-        cc=addresses(", ".join(v for n, v in message.raw_items() if n.lower() == "cc")),
+        reply_to=_Addresses(headers.get("reply-to", "")),
+        to=_Addresses(", ".join(v for n, v in message.raw_items() if n.lower() == "to")),
+        cc=_Addresses(", ".join(v for n, v in message.raw_items() if n.lower() == "cc")),
         list_id=decode(headers["list-id"]) if "list-id" in headers else None,
         auto_submitted=_text(headers.get("auto-submitted", "no")).strip().lower() not in ("", "no"),
         body=tuple(_body(message)),
@@ -123,6 +124,43 @@ def addresses(value: str) -> tuple[Address, ...]:
     """The addresses of a header's raw value; what is no address is left out."""
     unfolded = re.sub(r"\r?\n(?=[ \t])", "", _text(value))
     return tuple(Address(decode(name), email) for name, email in getaddresses([unfolded]) if "@" in email)
+
+
+class _Addresses(Sequence[Address]):
+    """The addresses of a header, taken apart when somebody asks: 30 recipients cost more than the rest of a mail,
+    and only a reply needs them."""
+
+    __slots__ = ("_found", "_value")
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+        self._found: tuple[Address, ...] | None = None
+
+    def _all(self) -> tuple[Address, ...]:
+        if self._found is None:
+            self._found = addresses(self._value)
+        return self._found
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    @overload
+    def __getitem__(self, at: int) -> Address: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> tuple[Address, ...]: ...
+
+    def __getitem__(self, at: int | slice) -> Address | tuple[Address, ...]:
+        return self._all()[at]
+
+    def __eq__(self, other: object) -> bool:
+        return self._all() == tuple(other) if isinstance(other, Sequence) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._all())
+
+    def __repr__(self) -> str:
+        return repr(self._all())
 
 
 def parse_subject(full: str) -> Subject:

@@ -8,6 +8,7 @@ C (`c/`). Pure; imports nothing of ours.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -134,9 +135,9 @@ class Mail(NamedTuple):
     date: datetime | None  # always with a time zone; None where missing or impossible
     in_reply_to: str | None
     references: tuple[str, ...]  # oldest first, without brackets
-    reply_to: tuple[Address, ...]
-    to: tuple[Address, ...]
-    cc: tuple[Address, ...]
+    reply_to: Sequence[Address]
+    to: Sequence[Address]
+    cc: Sequence[Address]
     list_id: str | None
     auto_submitted: bool
     body: tuple[str, ...]  # decoded lines, without line ends; line n of the message is body[n - 1]

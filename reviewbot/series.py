@@ -73,14 +73,18 @@ def build_series(
 
     Raises NotFoundError where the thread has no such mail or revision, InputError where it has no patch.
     """
-    thread = _Thread(raws)
+    return select_series(Thread(raws), message_id, revision=revision, latest=latest)
+
+
+def select_series(thread: Thread, message_id: str, *, revision: int | None = None, latest: bool = False) -> Series:
+    """`build_series` for a thread that is read already. It can be selected from once."""
     mail = thread.mails.get(message_id)
     if mail is None:
         raise NotFoundError(f"no mail <{message_id}> in the thread")
     if revision is None and not latest and thread.is_draft(message_id):
         return _draft(mail)
     posting = thread.posting(message_id)
-    newest = max(other.revision for other in thread.postings if other.author == posting.author)
+    newest = max(thread.revisions(posting))
     if latest:
         revision = newest
     if revision is not None and revision != posting.revision:
@@ -91,7 +95,7 @@ def build_series(
 
 
 @dataclass(slots=True)
-class _Posting:
+class Posting:
     """Patches (and cover) that were sent together; `ids` has the cover letter first, then the patches by number."""
 
     author: str
@@ -101,7 +105,7 @@ class _Posting:
     ids: list[str]
 
 
-class _Thread:
+class Thread:
     """The mails of a thread by Message-ID, and the postings among them."""
 
     def __init__(self, raws: Iterable[bytes]) -> None:
@@ -174,7 +178,7 @@ class _Thread:
     def date(self, name: str) -> datetime:
         return self.mails[name].date or _NEVER
 
-    def posting(self, name: str) -> _Posting:
+    def posting(self, name: str) -> Posting:
         """The posting that a mail belongs to, answers, or that answers it. Raises InputError where there is none."""
         for above in self.ancestors(name):
             if above in self._home:
@@ -186,16 +190,24 @@ class _Thread:
                 return min(found, key=lambda posting: posting.date)
         raise InputError(f"no patch in the thread of <{name}>")
 
-    def other_revision(self, posting: _Posting, revision: int, name: str) -> _Posting:
-        """The last posting of a revision by the same author, of the same title where there is one."""
-        own = [other for other in self.postings if other.author == posting.author]
-        found = [other for other in own if other.revision == revision]
-        if not found:
-            known = ", ".join(f"v{number}" for number in sorted({other.revision for other in own}))
-            raise NotFoundError(f"no v{revision} in the thread of <{name}>: it has {known}")
-        return max(found, key=lambda other: (other.title == posting.title, len(other.ids), other.date))
+    def revisions(self, posting: Posting) -> dict[int, Posting]:
+        """The postings by the same author, one of each revision: the last, of the same title where there is one."""
+        found: dict[int, Posting] = {}
+        for other in self.postings:
+            if other.author == posting.author:
+                ranked = (found.get(other.revision, other), other)
+                found[other.revision] = max(ranked, key=lambda o: (o.title == posting.title, len(o.ids), o.date))
+        return {**found, posting.revision: posting}
 
-    def replies(self, posting: _Posting) -> list[str]:
+    def other_revision(self, posting: Posting, revision: int, name: str) -> Posting:
+        """The last posting of a revision by the same author, of the same title where there is one."""
+        known = self.revisions(posting)
+        if revision not in known:
+            numbers = ", ".join(f"v{number}" for number in sorted(known))
+            raise NotFoundError(f"no v{revision} in the thread of <{name}>: it has {numbers}")
+        return known[revision]
+
+    def replies(self, posting: Posting) -> list[str]:
         """What answers a posting, oldest first, without what answers another posting below it."""
         found = []
         for name in self.mails:
@@ -224,7 +236,7 @@ class _Thread:
                 break
         return top
 
-    def _postings(self) -> list[_Posting]:
+    def _postings(self) -> list[Posting]:
         groups: dict[tuple[object, ...], list[str]] = {}
         for name in sorted(filter(self.is_patch, self.mails), key=self.date):
             top = self._top(name)
@@ -240,7 +252,7 @@ class _Thread:
                 said = self.subjects[above].revision if above in self.mails and self.is_cover(above) else None
                 key = (self.author(top), subject.revision or said or 1, subject.expected, resend, above)
             groups.setdefault(key, []).append(name)
-        postings: list[_Posting] = []
+        postings: list[Posting] = []
         for key, names in groups.items():
             cover = str(key[0]) if len(key) == 1 and self.is_cover(str(key[0])) else None
             parts: list[list[str]] = []
@@ -265,7 +277,7 @@ class _Thread:
         above = [self.subjects[name] for name in islice(self.ancestors(cover), 1, None) if self.is_cover(name)]
         return any((other.title, other.revision) == (subject.title, subject.revision) for other in above)
 
-    def _adopt(self, cover: str, postings: list[_Posting]) -> list[_Posting]:
+    def _adopt(self, cover: str, postings: list[Posting]) -> list[Posting]:
         """Put a cover letter that no patch answers before its patches, or alone where none are there.
 
         A relay may have changed its Message-ID, or the patches answer the revision before.
@@ -288,14 +300,14 @@ class _Thread:
         nearest = min(found, key=lambda posting: abs(posting.date - date))
         return [self._posting(cover, other.ids) if other is nearest else other for other in postings]
 
-    def _posting(self, cover: str | None, patches: list[str]) -> _Posting:
+    def _posting(self, cover: str | None, patches: list[str]) -> Posting:
         patches = sorted(patches, key=lambda name: self.subjects[name].counter or 1)
         if cover is None:
             # as b4 defines it: by the patches' author, the root of the thread
             cover = self._naked_cover(patches)
         ids = [cover, *patches] if cover else patches
         revisions = [self.subjects[name].revision for name in ids]
-        return _Posting(
+        return Posting(
             author=self.author(ids[0]),
             revision=max((number for number in revisions if number is not None), default=1),
             title=self.subjects[ids[0]].title,
@@ -325,7 +337,7 @@ class _Chosen:
     orderly: bool  # every patch stands at the number that it bears, all of them by one author
 
 
-def _select(thread: _Thread, posting: _Posting, anchor: str) -> _Chosen:
+def _select(thread: Thread, posting: Posting, anchor: str) -> _Chosen:
     """The posting through b4; with the whole thread where the posting alone is not complete and in order."""
     alone = _through_b4(thread, [*posting.ids, *thread.replies(posting)], anchor, posting, reroll=False)
     if alone and alone.orderly and len(alone.patches) >= alone.expected:
@@ -340,7 +352,7 @@ def _select(thread: _Thread, posting: _Posting, anchor: str) -> _Chosen:
     return alone or whole or _by_number(thread, posting)
 
 
-def _by_number(thread: _Thread, posting: _Posting) -> _Chosen:
+def _by_number(thread: Thread, posting: Posting) -> _Chosen:
     """The posting as its subjects say, where b4 sees no patch in it."""
     patches = {thread.subjects[name].counter or 1: name for name in posting.ids if thread.is_patch(name)}
     if not patches:
@@ -351,7 +363,7 @@ def _by_number(thread: _Thread, posting: _Posting) -> _Chosen:
 
 
 def _through_b4(
-    thread: _Thread, names: Sequence[str], anchor: str, posting: _Posting, *, reroll: bool
+    thread: Thread, names: Sequence[str], anchor: str, posting: Posting, *, reroll: bool
 ) -> _Chosen | None:
     bootstrap()
     import b4
@@ -410,7 +422,7 @@ def _chosen(series: LoreSeries) -> _Chosen:
     )
 
 
-def _freeze(thread: _Thread, chosen: _Chosen, newest: int) -> Series:
+def _freeze(thread: Thread, chosen: _Chosen, newest: int) -> Series:
     warnings: list[str] = []
     cover = make_cover(thread.mails[chosen.cover]) if chosen.cover else None
     patches: list[Patch] = []
@@ -484,7 +496,7 @@ def _plain(mail: Mail, *, root: bool = False) -> EmailMessage:
     return cast("EmailMessage", message)
 
 
-def _strict_thread(thread: _Thread, anchor: str) -> list[str]:
+def _strict_thread(thread: Thread, anchor: str) -> list[str]:
     """The mails that are connected with `anchor` without the mails that are missing, parents first."""
     bootstrap()
     import b4

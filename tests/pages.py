@@ -89,22 +89,22 @@ class File:
         for part in self.parts:
             yield from part.rows
 
-    def joined(self) -> tuple[Part, ...]:
-        """The parts, those made one whose heading is empty or a line seen before: nothing is missing between them."""
-        parts: list[Part] = []
+    def joined(self) -> tuple[tuple[Part, ...], ...]:
+        """The parts by groups between which something is missing: a heading that no line before it explains."""
+        groups: list[tuple[Part, ...]] = []
         for part in self.parts:
-            seen = {row.text.strip() for earlier in parts for row in earlier.rows}
-            if parts and (not part.heading or part.heading.strip() in seen):
-                parts[-1] = Part(parts[-1].heading, parts[-1].rows + part.rows)
+            seen = {row.text.strip() for group in groups for earlier in group for row in earlier.rows}
+            if groups and (not part.heading or part.heading in seen):
+                groups[-1] = (*groups[-1], part)
             else:
-                parts.append(part)
-        return tuple(parts)
+                groups.append((part,))
+        return tuple(groups)
 
     @property
     def whole(self) -> bool:
         """With the lines that only the tree has, nothing of the file is missing."""
-        parts = self.joined()
-        return len(parts) == 1 and not parts[0].heading
+        groups = self.joined()
+        return len(groups) == 1 and not groups[0][0].heading
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,38 +245,34 @@ def series(block: Block, view: View) -> tuple[Series, dict[tuple[str, SpanKind, 
 
 def _diff(file: File, view: View, places: dict[tuple[str, SpanKind, int], Row]) -> FileDiff:
     hunks: list[Hunk] = []
+    lines: list[Line] = []
     old = new = 1
-    for n, part in enumerate(file.joined()):
+    for n, group in enumerate(file.joined()):
         if n:
             old, new = old + GAP, new + GAP
-        cuts = _cuts(file, part) if view is View.HUNK else set[int]()
-        lines: list[Line] = []
-        heading, above = part.heading, part.heading
-        for at, row in enumerate(part.rows):
-            hidden = view is View.HUNK and row.mark == "|"
-            if at in cuts or hidden:
+        # the heading of the hunk at hand, and the one of a hunk that would begin here
+        heading = above = group[0].heading
+        for part in group:
+            if view is View.HUNK:
                 _add(hunks, heading, lines)
                 heading = above
-            if row.mark != "+" and _HEADING.match(row.text):
-                above = row.text.strip()
-            if hidden:
-                old, new = old + 1, new + 1
-                heading = above
-                continue
-            kind = LineKind.CONTEXT if row.mark == "|" else LineKind(row.mark)
-            has_old, has_new = kind is not LineKind.ADDED, kind is not LineKind.REMOVED
-            lines.append(Line(kind, row.text, old if has_old else None, new if has_new else None, row.number))
-            side = SpanKind.SOURCE if has_new else SpanKind.REMOVED
-            places[file.path, side, new if has_new else old] = row
-            old, new = old + has_old, new + has_new
+            for row in part.rows:
+                hidden = view is View.HUNK and row.mark == "|"
+                if hidden:
+                    _add(hunks, heading, lines)
+                if row.mark != "+" and _HEADING.match(row.text):
+                    above = row.text.strip()
+                if hidden:
+                    old, new, heading = old + 1, new + 1, above
+                    continue
+                kind = LineKind.CONTEXT if row.mark == "|" else LineKind(row.mark)
+                has_old, has_new = kind is not LineKind.ADDED, kind is not LineKind.REMOVED
+                lines.append(Line(kind, row.text, old if has_old else None, new if has_new else None, row.number))
+                side = SpanKind.SOURCE if has_new else SpanKind.REMOVED
+                places[file.path, side, new if has_new else old] = row
+                old, new = old + has_old, new + has_new
         _add(hunks, heading, lines)
     return FileDiff(file.path, file.path, Change.MODIFIED, tuple(hunks))
-
-
-def _cuts(file: File, joined: Part) -> set[int]:
-    """Indices in a joined part at which one of the file's own parts begins."""
-    begins = {part.rows[0].number for part in file.parts}
-    return {n for n, row in enumerate(joined.rows) if n and row.number in begins}
 
 
 def _add(hunks: list[Hunk], heading: str, lines: list[Line]) -> None:

@@ -29,6 +29,7 @@ RANKS = (
     ("registry",),
     ("config", "engine", "selection"),
     ("ledger", "output", "reply", "send", "series", "source", "templates", "tree"),
+    ("revisions",),
     ("commands",),
     ("cli",),
     ("__main__",),

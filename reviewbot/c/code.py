@@ -52,7 +52,7 @@ class Code:
     def __init__(
         self,
         path: str,
-        fragments: Sequence[Fragment],
+        fragments: Sequence[Fragment] | None = None,
         *,
         whole: bool = False,
         side: LineKind = LineKind.ADDED,
@@ -61,14 +61,29 @@ class Code:
         patch: Sequence[Code] = (),
     ) -> None:
         self.path = path
-        self.fragments = tuple(fragments)
         self.whole = whole
         self.side = side
         self.version = version
         self.diff = diff
         self.patch = patch  # the same side of every file of the patch, this one among them
-        self.lines = tuple(line for fragment in self.fragments for line in fragment.lines)
+        self._given = fragments
         self._flows: dict[Function, Flow] = {}
+
+    @cached_property
+    def fragments(self) -> tuple[Fragment, ...]:
+        """The stretches that are known: those given, or this side of the file diff's hunks."""
+        if self._given is not None:
+            return tuple(self._given)
+        keep = (LineKind.CONTEXT, self.side)
+        return tuple(
+            Fragment(tuple(line for line in hunk.lines if line.kind in keep), hunk.section)
+            for hunk in (self.diff.hunks if self.diff else ())
+        )
+
+    @cached_property
+    def lines(self) -> tuple[Line, ...]:
+        """All lines; a token's `line` is an index here."""
+        return tuple(line for fragment in self.fragments for line in fragment.lines)
 
     @cached_property
     def _read(self) -> list[tuple[list[Token], list[Comment]]]:
@@ -198,10 +213,8 @@ def images(diffs: Sequence[FileDiff], side: LineKind, version: tuple[int, int] |
 
 
 def _image(diff: FileDiff, side: LineKind, version: tuple[int, int] | None, patch: Sequence[Code]) -> Code:
-    keep = (LineKind.CONTEXT, side)
-    fragments = [Fragment(tuple(line for line in hunk.lines if line.kind in keep), hunk.section) for hunk in diff.hunks]
     path = diff.path if side is LineKind.ADDED else diff.old_path or diff.path
-    return Code(path, fragments, whole=diff.old_path is None, side=side, version=version, diff=diff, patch=patch)
+    return Code(path, whole=diff.old_path is None, side=side, version=version, diff=diff, patch=patch)
 
 
 def assigned(statement: Statement) -> Iterator[str]:

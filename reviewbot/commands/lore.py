@@ -21,21 +21,32 @@ def run(args: argparse.Namespace, config: Config) -> int:
 
 def load_series(args: argparse.Namespace, config: Config) -> Series:
     """The posting that the arguments name; says on stderr what was fetched and what it is."""
-    from reviewbot.series import build_series
-    from reviewbot.source import open_source
+    from reviewbot.revisions import find_series
+    from reviewbot.source import Source, open_source
     from reviewbot.source.lore import LoreSource, parse_target
 
     url = args.lore_url or config.lore.url
     message_id, its_url = parse_target(args.target, url)
-    if args.mbox:
-        raws, place = open_source(args.mbox).thread(message_id), args.mbox
-    else:
-        source = LoreSource(args.lore_url or its_url or url)
-        raws, place = source.thread(message_id), source.url
-    say(args, f"fetched {len(raws)} {'mail' if len(raws) == 1 else 'mails'} from {place}")
-    series = build_series(raws, message_id, revision=args.revision, latest=args.latest)
+    source: Source = open_source(args.mbox) if args.mbox else LoreSource(args.lore_url or its_url or url)
+    raws = source.thread(message_id)
+    place = source.url if isinstance(source, LoreSource) else args.mbox
+    say(args, f"fetched {_mails(len(raws))} from {place}")
+    found = find_series(source, raws, message_id, revision=args.revision, latest=args.latest)
+    series = found.series
+    if found.fetched:
+        say(args, f"fetched {_mails(found.fetched)} of <{series.message_id}>")
     describe(args, series)
+    if args.revision or args.latest:
+        say(args, f"note: v{series.revision} is <{series.message_id}>")
+    if found.newest:
+        say(args, f"note: v{series.newest} is known: <{found.newest}>, --latest reviews it")
+    if found.trouble:
+        say(args, f"note: cannot look for newer revisions: {found.trouble}")
     return series
+
+
+def _mails(count: int) -> str:
+    return "1 mail" if count == 1 else f"{count} mails"
 
 
 def describe(args: argparse.Namespace, series: Series) -> None:
@@ -51,8 +62,7 @@ def describe(args: argparse.Namespace, series: Series) -> None:
         say(args, f"warning: {warning}")
     version = "v{}.{}".format(*series.base.version) if series.base.version else "the newest kernel"
     if series.base.commit:
-        say(args, f"base: commit {series.base.commit[:12]} (declared), taken for {version} (by date, the commit alone does not tell)")
+        guessed = f"taken for {version} (by date, the commit alone does not tell)"
+        say(args, f"base: commit {series.base.commit[:12]} (declared), {guessed}")
     else:
         say(args, f"base: {version} ({series.base.how})")
-    if series.newest is not None and series.newest > series.revision:
-        say(args, f"note: v{series.newest} is known, --latest reviews it")

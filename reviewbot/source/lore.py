@@ -54,7 +54,7 @@ _VIEW = re.compile(r"(?:T|t|raw|s|R|t\.mbox(?:\.gz)?|t\.atom)?")
 
 
 class LoreSource:
-    """A list on a public-inbox server. A call of `thread` or `related` is one request, more where the server is busy."""
+    """A list on a public-inbox server. Each call is one request, or more where the server is busy."""
 
     def __init__(
         self,
@@ -133,7 +133,123 @@ class LoreSource:
             except (LibloreError, requests.RequestException, HTTPError, OSError) as error:
                 raise TemporaryError(f"{cannot} {_reason(error)}") from error
 
-    def _session(user_agent: str, retries: int, backoff: float) -> requests.Session:
+    def _get_thread(self, node: LoreNode, message_id: str) -> requests.Response:
+        """The answer to a request for a thread, its body not yet read.
+
+        LoreNode.get_mbox_by_msgid() would unpack a body of any size in memory.
+        """
+        quoted = quote_plus(message_id)
+        answer = node.request("GET", f"{node.url}/{quoted}/t.mbox.gz", stream=True)
+        if answer.status_code != 404:
+            return answer
+        answer.close()
+        # the server may have it on another list: asked without one it redirects there (as liblore does)
+        found = node.request("HEAD", f"{node.canonical_origin}/{quoted}/", allow_redirects=True)
+        path = urlsplit(found.url).path.rstrip("/")
+        if found.status_code != 200 or path in ("", f"/{quoted}"):
+            return answer
+        if path.endswith(f"/{quoted}"):
+            self._list = f"{node.canonical_origin}{path.removesuffix(f'/{quoted}')}"
+        return node.request("GET", f"{node.canonical_origin}{path}/t.mbox.gz", stream=True)
+
+
+def search_query(lineage: Lineage) -> str:
+    """The search for a lineage's mails in public-inbox's language; '' where there is nothing to search for.
+
+    It finds more than is wanted: replies, longer titles. What strangers wrote stands in quotes and cannot
+    end them.
+    """
+    terms = []
+    if lineage.change_id and (words := _words(lineage.change_id)):
+        terms.append(f'nq:"change-id {words}"')
+    if (title := _words(lineage.title)) and (email := _words(lineage.email)):
+        since = f" AND d:{lineage.since:%Y%m%d}.." if lineage.since else ""
+        terms.append(f'(s:"{title}" AND f:"{email}"{since})')
+    return " OR ".join(terms)
+
+
+def _words(text: str) -> str:
+    """Text for a search in quotes: the words and what belongs to them, as Xapian splits them.
+
+    A phrase that is cut off finds more, not less; its last word goes because it may be cut in two.
+    """
+    text = " ".join(_NOT_WORDS.sub(" ", text).split())
+    if len(text) > _MAX_PHRASE:
+        text = text[:_MAX_PHRASE].rpartition(" ")[0]
+    return text if re.search(r"\w", text) else ""
+
+
+def parse_target(text: str, lore_url: str = LORE) -> tuple[str, str | None]:
+    """What a person gave to name a mail -> (Message-ID without brackets, address of its list or None).
+
+    Takes a Message-ID, with or without <>, `id:` or `mid:`, and addresses of archives. None for the
+    list means: it says none, use the configured one. Addresses must be of kernel.org, patch.msgid.link
+    or the server of `lore_url`: InputError else, and for what cannot be a Message-ID.
+    """
+    text = text.strip()
+    if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):
+        scheme, colon, rest = text.partition(":")
+        if colon and scheme.lower() in ("id", "mid"):
+            # RFC 2392 percent-encodes behind mid:, notmuch's id: is plain
+            text = unquote(rest) if scheme.lower() == "mid" else rest
+        return check_message_id(text.removeprefix("<").removesuffix(">")), None
+    refused = InputError(f"not an archive that is configured: '{text}', use --lore-url")
+    try:
+        address, known = urlsplit(text), urlsplit(archive_url(lore_url))
+        place, home = _place(address), _place(known)
+    except ValueError as error:
+        raise refused from error
+    if address.scheme not in ("http", "https") or "@" in address.netloc:
+        raise refused
+    parts = address.path.lstrip("/").split("/")
+    host, port = place
+    if place == home:
+        base = known.path.strip("/").split("/")
+        server = f"{known.scheme}://{known.netloc}"
+        depth = len(base) if parts[: len(base)] == base else 1
+    elif port is None and (host == _SHORT or f".{host}".endswith(f".{_KERNEL}")):
+        # lkml.kernel.org is an old name of lore, which it redirects to; plain http does as well
+        server = f"https://{'lore.kernel.org' if host == f'lkml.{_KERNEL}' else host}"
+        depth = 0 if host == _SHORT else 1
+    else:
+        raise refused
+    message_id = parts[depth:]
+    while message_id and _VIEW.fullmatch(message_id[-1]):
+        message_id.pop()
+    if not message_id:
+        raise InputError(f"no Message-ID in '{text}'")
+    where = "/".join(parts[:depth])
+    # /r/ is lore's redirector, not a list
+    return check_message_id(unquote("/".join(message_id))), f"{server}/{where}/" if where not in ("", "r") else None
+
+
+def check_message_id(text: str) -> str:
+    """`text`, which is a Message-ID without angle brackets. Raises InputError where it cannot be one."""
+    # isprintable() is false for control characters, line separators and what turns the writing direction
+    if not text or len(text) > 998 or not text.isprintable() or re.search(r"[\s<>]", text) or not text.strip("."):
+        raise InputError(f"not a Message-ID: {text[:200]!r}")
+    return text
+
+
+def archive_url(url: str) -> str:
+    """Address of a list without the last slash; a server's own means its /all/. Raises InputError where it is none."""
+    try:
+        address = urlsplit(url.strip())
+        host, _ = _place(address)
+    except ValueError as error:
+        raise InputError(f"not the address of an archive: '{url}'") from error
+    if address.scheme not in ("http", "https") or not host or address.query or address.fragment:
+        raise InputError(f"not the address of an archive: '{url}'")
+    return f"{address.scheme}://{address.netloc}{address.path.rstrip('/') or '/all'}"
+
+
+def _place(address: SplitResult) -> tuple[str, int | None]:
+    """(host, port); the port is None where it is the scheme's own. Raises ValueError for an impossible port."""
+    usual = {"http": 80, "https": 443}.get(address.scheme)
+    return (address.hostname or "").rstrip("."), None if address.port == usual else address.port
+
+
+def _session(user_agent: str, retries: int, backoff: float) -> requests.Session:
     from requests import Session
     from requests.adapters import HTTPAdapter
     from urllib3.exceptions import InvalidHeader, MaxRetryError

@@ -217,11 +217,17 @@ def vma_names(function: Function) -> frozenset[str]:
                     names.add(tokens[n].text)
             elif [t.text for t in tokens[n : n + 3 : 2]] == ["struct", "*"] and tokens[n + 1].text != "vm_area_struct":
                 others.update(t.text for t in tokens[n + 3 : n + 4])
+    if takes_vm_fault(function):
+        names.add("vmf->vma")
     return frozenset(names - others)
 
 
 def pointer_uses(tokens: Sequence[Token], name: str) -> Iterator[tuple[Token, ...]]:
-    """Where a pointer is followed (`p->x`, `*p`) or handed to a call (`f(p)`, `f(a, p)`); comparing it is no use."""
+    """Where a pointer is followed (`p->x`, `*p`) or handed to a call (`f(p)`, `f(a, p)`); comparing it is no use.
+
+    `name` may be a member: `vmf->vma`.
+    """
+    parts = name.replace("->", " -> ").split()
     depth: list[str] = []  # for each open bracket: the word before it
     for n, token in enumerate(tokens):
         if token.text in ("(", "["):
@@ -229,17 +235,19 @@ def pointer_uses(tokens: Sequence[Token], name: str) -> Iterator[tuple[Token, ..
             depth.append(before.text if before and before.kind is Kind.WORD else "")
         elif token.text in (")", "]") and depth:
             depth.pop()
-        if token.text != name or token.kind is not Kind.WORD or (n and tokens[n - 1].text in ("->", ".")):
+        if token.text != parts[0] or token.kind is not Kind.WORD or (n and tokens[n - 1].text in ("->", ".")):
             continue
-        before_, after = tokens[n - 1].text if n else "", tokens[n + 1].text if n + 1 < len(tokens) else ""
+        end = n + len(parts)
+        if len(parts) > 1 and [t.text for t in tokens[n:end]] != parts:
+            continue
+        before_, after = tokens[n - 1].text if n else "", tokens[end].text if end < len(tokens) else ""
         if after == "->":
-            if _offset_only(tokens, n):
-                continue
-            yield tuple(tokens[n : n + 3])
+            if not _offset_only(tokens, n):
+                yield tuple(tokens[n : end + 2])
         elif (before_ in ("(", ",") and after in (")", ",") and depth and depth[-1] not in _NO_CALL) or (
             before_ == "*" and n >= 2 and tokens[n - 2].text in ("=", "(", ",")
         ):
-            yield (token,)
+            yield tuple(tokens[n:end])
 
 
 # names before a ( that do not follow the pointer they are given

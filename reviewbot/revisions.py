@@ -9,6 +9,7 @@ mails of one thread make a posting is left to `series`, finding mails to the sou
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import NamedTuple
@@ -22,6 +23,8 @@ from reviewbot.source import Lineage, Source
 _BACK = timedelta(days=365)
 # How much earlier than an older revision a newer one may claim to be: clocks of senders are wrong.
 _SKEW = timedelta(days=1)
+# Cover letter and patches are sent within this time.
+_ONE_SENDING = timedelta(hours=12)
 # Which stable kernel a backport is for: 5.4, 5.10.y, stable-6.1, linux-6.1.y. Each has its own revisions.
 _STABLE = re.compile(r"\d+\.\d+")
 
@@ -89,9 +92,11 @@ def _elsewhere(source: Source, thread: Thread, posting: Posting) -> dict[int, st
     first = thread.mails[posting.ids[0]]
     change_id = declared_change_id(thread.mails[name] for name in posting.ids)
     since = first.date - _BACK if first.date else None
-    lineage = Lineage(posting.title, posting.author, change_id, since)
+    # where the cover letter was named anew, the first patch may still have its title
+    titles = [thread.subjects[name].title for name in posting.ids[:2] if thread.subjects[name].counter in (None, 0, 1)]
+    lineage = Lineage(tuple(dict.fromkeys(titles)), posting.author, change_id, since)
     branch = _branch(thread.subjects[posting.ids[0]])
-    found: dict[int, tuple[bool, timedelta, str]] = {}
+    found: dict[int, tuple[bool, int, bool, str]] = {}
     for mail in map(parse_mail, source.related(lineage)):
         subject = parse_subject(mail.subject)
         number = subject.revision or 1
@@ -100,10 +105,11 @@ def _elsewhere(source: Source, thread: Thread, posting: Posting) -> dict[int, st
         same_change = lineage.same_change(mail)
         if not same_change and _out_of_order(first, mail, number - posting.revision):
             continue
-        away = abs(mail.date - first.date) if mail.date and first.date else timedelta.max
-        # the change-id is better evidence than a title, which may be used again
-        found[number] = min(found.get(number, (True, timedelta.max, "")), (not same_change, away, mail.message_id))
-    return {number: message_id for number, (_, _, message_id) in found.items() if message_id}
+        away = abs(mail.date - first.date) // _ONE_SENDING if mail.date and first.date else sys.maxsize
+        # the change-id is better evidence than a title, which may be used again; the cover letter names a posting
+        ranked = (not same_change, away, subject.counter != 0, mail.message_id)
+        found[number] = min(found.get(number, ranked), ranked)
+    return {number: message_id for number, (_, _, _, message_id) in found.items()}
 
 
 def _out_of_order(first: Mail, other: Mail, step: int) -> bool:

@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -27,7 +31,6 @@ from reviewbot.source.lore import LoreSource, search_query
 
 EMAIL = "ada@example.org"
 DAY = 24 * 60
-NOT_SEARCHABLE = "http://127.0.0.1:9/none/"
 CHANGE = "20241101-walk-0123456789ab"
 # What would end the quotes, be an operator, a range that the server computes, or an address' end
 HOSTILE = 'mm: "walk" OR s:x) NOT (d:1.day.ago.. “f:y” * don\'t & ?x=A#é <b>'
@@ -68,6 +71,11 @@ def archive_mails() -> list[bytes]:
         single("old2", "[PATCH v2] mm: fix it", -690),
         single("new1", "[PATCH] mm: fix it", 0),
         single("new2", "[PATCH v2] MM:  fix it", 5),
+        # a cover letter with another title, the same first patch
+        mail("[PATCH 0/1] mm: old name", COVER, "cover1@example.org"),
+        mail("[PATCH 1/1] mm: same patch", patch_body("s"), "c1-1@example.org", in_reply_to="cover1@example.org"),
+        mail("[PATCH v2 0/1] mm: new name", COVER, "cover2@example.org", minute=DAY),
+        mail("[PATCH v2 1/1] mm: same patch", patch_body("s"), "c2-1@example.org", in_reply_to="cover2@example.org"),
         # backports have revisions of their own
         single("port54", "[PATCH 5.4] mm: port", 0),
         single("port510", "[PATCH 5.10 v2] mm: port", 1),
@@ -142,7 +150,7 @@ def which(series: Series) -> tuple[str, int, int | None]:
 
 
 def lineage(title: str, *, change_id: str | None = None, since: datetime | None = None, email: str = EMAIL) -> Lineage:
-    return Lineage(title, email, change_id, since)
+    return Lineage((title,), email, change_id, since)
 
 
 def ids(mails: Iterable[bytes]) -> set[str]:
@@ -193,9 +201,8 @@ def test_a_resend_is_no_newer_revision(source: Source) -> None:
 
 
 def test_another_authors_posting_of_the_same_title_is_no_revision(source: Source) -> None:
-    found = find(source, "theirs@example.net") if isinstance(source, str) else None
-    assert found is None
-    assert find(source, name("walk", 3), latest=True).series.revision == 3
+    assert find(source, name("walk", 3), latest=True).series.newest == 3
+    assert ids(source.related(lineage("mm: teach walk more", email="rex@example.net"))) == {"theirs@example.net"}
 
 
 def test_a_change_id_leads_to_another_title_but_not_to_another_author_or_a_dependent_series(source: Source) -> None:
@@ -203,6 +210,13 @@ def test_a_change_id_leads_to_another_title_but_not_to_another_author_or_a_depen
     assert (found.series.newest, found.newest) == (2, "named-v2-0@example.org")
     assert find(source, "named-v1-1@example.org", latest=True).series.subject == "[PATCH v2 0/1] mm: second name"
     assert find(source, "named-v2-0@example.org", 1).series.subject == "[PATCH 0/1] mm: first name"
+
+
+def test_a_first_patch_leads_to_a_series_whose_cover_letter_was_named_anew(source: Source) -> None:
+    found = find(source, "cover1@example.org", latest=True)
+    assert found.series.subject == "[PATCH v2 0/1] mm: new name"
+    assert [patch.subject.title for patch in found.series.patches] == ["mm: same patch"]
+    assert find(source, "cover2@example.org", 1).series.message_id == "cover1@example.org"
 
 
 def test_a_title_that_is_used_again_years_later_is_another_series(source: Source) -> None:
@@ -246,12 +260,8 @@ def test_another_series_of_the_author_in_the_thread_does_not_hide_the_revision_e
 
 
 def test_a_diff_in_a_reply_is_reviewed_without_looking_for_revisions() -> None:
-    class Thread(NoSearch):
-        def thread(self, message_id: str) -> list[bytes]:
-            draft = mail("Re: [PATCH] mm: a", patch_body("d"), "d@example.org", in_reply_to="a1@example.org")
-            return [single("a1", "[PATCH] mm: a", 0), draft]
-
-    found = find(Thread(), "d@example.org")
+    draft = mail("Re: [PATCH] mm: a", patch_body("d"), "d@example.org", in_reply_to="a1@example.org")
+    found = find_series(NoSearch(), [single("a1", "[PATCH] mm: a", 0), draft], "d@example.org")
     assert (found.series.message_id, found.series.newest, found.trouble) == ("d@example.org", None, None)
 
 
@@ -261,11 +271,11 @@ def test_a_diff_in_a_reply_is_reviewed_without_looking_for_revisions() -> None:
 class NoSearch:
     """A source that cannot look for revisions."""
 
-    def thread(self, message_id: str) -> list[bytes]:  # noqa: PLR6301 - as the protocol has it
+    def thread(self, message_id: str) -> list[bytes]:
         above = name("walk", 1)
         return [*posting(2), *posting(2, revision=2, minute=DAY, above=above)] if message_id == above else []
 
-    def related(self, lineage: Lineage) -> list[bytes]:
+    def related(self, lineage: Lineage) -> list[bytes]:  # noqa: ARG002 - as the protocol has it
         raise TemporaryError("cannot search 'x': server answers 500")
 
 
@@ -280,6 +290,57 @@ def test_a_review_goes_on_where_other_threads_cannot_be_looked_at() -> None:
 def test_it_is_an_error_where_the_revision_asked_for_depends_on_it(revision: int | None, latest: bool) -> None:
     with pytest.raises(TemporaryError, match="server answers 500"):
         find(NoSearch(), name("walk", 1), revision, latest=latest)
+
+
+@contextmanager
+def answering(code: int, body: bytes) -> Iterator[tuple[str, list[str]]]:
+    """A server that answers each POST alike; gives its address and the requests it saw."""
+    seen: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            seen.append(f"{self.path} {self.rfile.read(int(self.headers['Content-Length'])).decode()}")
+            self.send_response(code)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            with suppress(ConnectionError):  # who has read enough hangs up
+                self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/list/", seen
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("code", "body", "why"),
+    [
+        (503, b"", "server answers 503"),
+        (200, b"<!doctype html>", "answer is no mbox (bot challenge page?)"),
+        (200, gzip.compress(b"From mboxrd@z")[:-9], "answer is cut off"),
+    ],
+)
+def test_a_search_that_fails_is_temporary_and_one_line(code: int, body: bytes, why: str) -> None:
+    with answering(code, body) as (url, _), pytest.raises(TemporaryError) as caught:
+        LoreSource(url, retries=0, timeout=(1, 1)).related(lineage("x"))
+    assert str(caught.value) == f"cannot search '{url.rstrip('/')}': {why}"
+
+
+def test_of_an_endless_answer_only_the_beginning_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lore, "_MAX_RESULTS", 1 << 20)
+    separator = b"From mboxrd@z Thu Jan  1 00:00:00 1970\n"
+    body = separator + single("a", "[PATCH] x", 0) + b"\n" + separator + bytes(64 << 20)
+    with answering(200, gzip.compress(body)) as (url, seen):
+        assert ids(LoreSource(url).related(lineage("x"))) == {"a@example.org"}
+    # an x=m in the body would ask for the threads of what is found
+    assert seen == ["/list/?x=m&q=%28%28s%3A%22x%22%29+AND+f%3A%22ada%40example.org%22%29 "]
 
 
 def test_a_server_without_search_is_temporary(tmp_path: Path) -> None:
@@ -372,23 +433,23 @@ def test_revisions_are_found_fast_in_a_real_archive(corpus_archive: Path) -> Non
         ("mm/gup: don't walk_page", 's:"mm gup don\'t walk_page"'),
         ('a" OR f:"b', 's:"a OR f b"'),
         ("a\x00\n“b” (c) *", 's:"a b c"'),
-        ("word " * 100, 's:"' + " ".join(["word"] * 39) + '"'),
+        ("word " * 100, 's:"' + " ".join(["word"] * 40) + '"'),
     ],
 )
 def test_a_title_is_searched_by_its_words(title: str, query: str) -> None:
-    assert search_query(lineage(title)) == f'({query} AND f:"{EMAIL}")'
+    assert search_query(lineage(title)) == f'(({query}) AND f:"{EMAIL}")'
 
 
 def test_a_query_has_the_change_id_and_a_date() -> None:
     asked = lineage("x", change_id='a"b', since=datetime(2024, 2, 3, tzinfo=UTC))
-    assert search_query(asked) == f'nq:"change-id a b" OR (s:"x" AND f:"{EMAIL}" AND d:20240203..)'
+    assert search_query(asked) == f'nq:"change-id a b" OR ((s:"x") AND f:"{EMAIL}" AND d:20240203..)'
 
 
 @given(st.text(), st.text())
 def test_no_text_ends_the_quotes(title: str, email: str) -> None:
     query = search_query(lineage(title, email=email, change_id=title))
     pieces = query.split('"')
-    assert "".join(pieces[::2]) in ("", "nq:", "(s: AND f:)", "nq: OR (s: AND f:)")
+    assert "".join(pieces[::2]) in ("", "nq:", "((s:) AND f:)", "nq: OR ((s:) AND f:)")
     assert not {*"“”„‟\x00\n\\*:"} & {*"".join(pieces[1::2])}
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from reviewbot.c.code import Code, calls
 from reviewbot.c.skeleton import Function, Statement, StatementKind
 from reviewbot.c.tokens import Token
-from reviewbot.kernel import HANDLER_DROPS, mentions, takes_vm_fault
+from reviewbot.kernel import HANDLER_DROPS, locks, mentions, takes_vm_fault, unlocks
 from reviewbot.model import Severity
 from reviewbot.rule import Report, code_rule
 
@@ -33,6 +33,7 @@ def check(code: Code) -> Iterator[Report]:
         for statement in function.walk():
             if token := _gives_retry(statement):
                 yield from _judge(code, function, statement, token)
+            yield from _after_drop(code, function, statement)
 
 
 def _gives_retry(statement: Statement) -> Token | None:
@@ -92,16 +93,33 @@ def _judge(code: Code, function: Function, statement: Statement, token: Token) -
         )
 
 
+def _after_drop(code: Code, function: Function, statement: Statement) -> Iterator[Report]:
+    """A handler that releases the mmap_lock itself: may it, and does it say so?"""
+    drop = next((call for call in unlocks(statement) if "write" not in call.name), None)
+    if drop is None or not function.opened:
+        return
+    if any(next(locks(s), None) for s in code.flow(function).before(statement)):
+        return  # its own lock, not the one it was called with
+    # Oleg Nesterov: "why is it safe to drop ->mmap_sem without checking FAULT_FLAG_ALLOW_RETRY/RETRY_NOWAIT ?"
+    words = [t.text for s in function.walk() for t in s.tokens]
+    asked = any("ALLOW_RETRY" in w or "allow_retry" in w or "RETRY_NOWAIT" in w for w in words)
+    if function.whole and not asked and any(_gives_retry(s) for s in function.walk()):
+        yield Report(drop.tokens, f"{drop.name}() in a fault handler that does not ask whether a retry is allowed")
+    for reached in code.flow(function).after(statement, lambda s: next(locks(s), None) is not None):
+        if reached.kind is StatementKind.RETURN and [t.text for t in reached.tokens] in (["0"], ["VM_FAULT_NOPAGE"]):
+            text = reached.tokens[0].text
+            yield Report(
+                reached.tokens,
+                f"{text} is returned with the lock dropped: the caller releases it a second time",
+                ((drop.tokens, "dropped here"),),
+            )
+
+
 def _before(code: Code, function: Function, target: Statement) -> list[Statement] | None:
     """Statements that can come before `target`, as they stand; None where the flow into it is not all seen."""
     if not function.opened and not any(mentions(s, "vma_end_read") for s in function.walk()):
         return None
-    flow = code.flow(function)
-    return [
-        s
-        for s in function.walk()
-        if s is not target and any(reached is target for reached in flow.after(s, lambda reached: reached is target))
-    ]
+    return list(code.flow(function).before(target))
 
 
 def _given_vmf(statement: Statement) -> bool:

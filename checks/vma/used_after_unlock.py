@@ -103,21 +103,19 @@ def _uses(
 def _looked_up_before(code: Code, function: Function, release: Statement, name: str) -> bool:
     """The lock that is released is the one under which the VMA was looked up, not one that was taken since."""
     flow = code.flow(function)
-    sources = [s for s in function.walk() if _renewed(s, name)]
-    given = not function.opened or not sources or any(t.text == name for t in function.header)
-    if given and (flow.entry is release or release in flow.after_entry(lambda s: next(locks(s), None) is not None)):
+    earlier = list(flow.before(release, lambda s: next(locks(s), None) is not None))
+    if any(_renewed(s, name) for s in earlier):
         return True
-    return any(
-        reached is release
-        for source in sources
-        for reached in flow.after(source, lambda s: s is release or next(locks(s), None) is not None)
-    )
+    given = not function.opened or any(t.text == name for t in function.header)
+    return given and flow.entry in (release, *(s for s in earlier if next(locks(s), None) is None))
 
 
 def _renewed(statement: Statement, name: str) -> bool:
     """The name stands for something else from here on."""
     if statement.kind is StatementKind.LOOP and "for_each" in statement.head and mentions(statement, name):
         return True
+    if "->" in name:
+        return f"{name}=" in "".join(t.text for t in statement.tokens[:4])
     return name in assigned(statement)
 
 

@@ -38,6 +38,7 @@ class Flow:
     def __init__(self, function: Function) -> None:
         self.function = function
         self._next: dict[Statement, list[Edge]] = {}
+        self._previous: dict[Statement, list[Statement]] | None = None  # the other way round, made when asked for
         self._labels = {s.tokens[0].text: s for s in function.walk() if s.kind is StatementKind.LABEL and s.tokens}
         self.entry = self._sequence(function.statements, None, None, None)
 
@@ -64,6 +65,28 @@ class Flow:
     def after_entry(self, stop: Callable[[Statement], bool]) -> Iterator[Statement]:
         """As `after`, from where the function (or what is seen of it) begins."""
         yield from self._walk([self.entry], stop, None)
+
+    def before(self, target: Statement, stop: Callable[[Statement], bool] | None = None) -> Iterator[Statement]:
+        """Statements from which the flow can reach `target`, each once, nearest first.
+
+        Nothing in front of one where `stop` is true.
+        """
+        if self._previous is None:
+            self._previous = {}
+            for statement, edges in self._next.items():
+                for edge in edges:
+                    if edge.to is not None:
+                        self._previous.setdefault(edge.to, []).append(statement)
+        seen = {target}
+        todo = list(self._previous.get(target, ()))
+        while todo:
+            now = todo.pop()
+            if now in seen:
+                continue
+            seen.add(now)
+            yield now
+            if not (stop and stop(now)):
+                todo.extend(self._previous.get(now, ()))
 
     def _walk(
         self,

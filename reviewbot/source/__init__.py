@@ -60,14 +60,15 @@ class LocalSource(Source, Protocol):
 class Lineage(NamedTuple):
     """What the revisions of a series have in common, wherever they were posted."""
 
-    title: str  # of the cover letter, else of the first patch, as parse_subject() gives it
+    titles: tuple[str, ...]  # of the cover letter and of the first patch, as parse_subject() gives them
     email: str  # the sender's, in lower case
     change_id: str | None  # b4's; None where the series declares none
     since: datetime | None = None  # an older mail needs the change-id: titles are used again; None for no limit
 
     def same_title(self, title: str) -> bool:
-        """The titles are the same but for case and white space."""
-        return bool(self.title.strip()) and _plain(title) == _plain(self.title)
+        """The title is one of ours but for case and white space."""
+        plain = _plain(title)
+        return bool(plain) and any(_plain(own) == plain for own in self.titles)
 
     def same_change(self, mail: Mail) -> bool:
         """The mail declares the same change-id."""

@@ -148,8 +148,9 @@ class LoreSource:
         path = urlsplit(found.url).path.rstrip("/")
         if found.status_code != 200 or path in ("", f"/{quoted}"):
             return answer
-        if path.endswith(f"/{quoted}"):
-            self._list = f"{node.canonical_origin}{path.removesuffix(f'/{quoted}')}"
+        place = unquote(path).removesuffix(f"/{message_id}")
+        if path.startswith(f"{place}/"):
+            self._list = f"{node.canonical_origin}{place}"
         return node.request("GET", f"{node.canonical_origin}{path}/t.mbox.gz", stream=True)
 
 
@@ -162,9 +163,10 @@ def search_query(lineage: Lineage) -> str:
     terms = []
     if lineage.change_id and (words := _words(lineage.change_id)):
         terms.append(f'nq:"change-id {words}"')
-    if (title := _words(lineage.title)) and (email := _words(lineage.email)):
+    titles = " OR ".join(f's:"{words}"' for title in lineage.titles if (words := _words(title)))
+    if titles and (email := _words(lineage.email)):
         since = f" AND d:{lineage.since:%Y%m%d}.." if lineage.since else ""
-        terms.append(f'(s:"{title}" AND f:"{email}"{since})')
+        terms.append(f'(({titles}) AND f:"{email}"{since})')
     return " OR ".join(terms)
 
 

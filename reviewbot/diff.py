@@ -22,8 +22,14 @@ from reviewbot.model import Change, FileDiff, Hunk, Line, LineKind, Unreadable
 _CUT = re.compile(r"---[ \t]*$")
 _GIT = re.compile(r"diff --git |Index: ")
 _OLD = re.compile(r"--- (?:a/|/dev/null|\"a/|\S)")
-_HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
+# nine digits: git's line numbers are C's, and Python refuses to print numbers of more than 4,300 digits
+_HUNK = re.compile(r"@@ -([0-9]{1,9})(?:,([0-9]{1,9}))? \+([0-9]{1,9})(?:,([0-9]{1,9}))? @@(.*)")
 _HUNK_LIKE = re.compile(r"@@ -\d|@@ \+\d")
+_BINARY = re.compile(r"Binary files? [^\t]+ (?:differ|has changed)$")
+_NOT_A_LINE = "hunk is corrupt: not a diff line (line-wrapped?)"
+_TOO_MANY = "hunk is corrupt: it holds more lines than its header says"
+_TOO_FEW = "hunk is corrupt: it holds fewer lines than its header says"
+_BROKEN_HEADER = "hunk header is broken (line-wrapped?)"
 _KINDS = {" ": LineKind.CONTEXT, "": LineKind.CONTEXT, "+": LineKind.ADDED, "-": LineKind.REMOVED}
 _OCTAL = re.compile(r'\\([0-7]{3}|["\\abfnrtv])')
 _ESCAPES = {"a": 7, "b": 8, "t": 9, "n": 10, "v": 11, "f": 12, "r": 13, '"': 34, "\\": 92}
@@ -56,39 +62,50 @@ def read_diff(body: Sequence[str]) -> tuple[tuple[FileDiff, ...], tuple[Unreadab
         if stray is None:
             return (), ()
         return (), (Unreadable(stray + 1, "hunk without a file header", body[stray]),)
-    region = [line + "\n" for line in body[start:]]
+    region = [_tame(line) + "\n" for line in body[start:]]
     try:
         parsed = PatchSet(iter(region))
         files = [_file(f, range(start + 1, len(body) + 2)) for f in parsed if _is_file(f)]
+        broken = _left_over(files, region, range(len(region)), start)
     except UnidiffParseError:
         # the first break of a piece is reported; what follows from it is not
         files, broken = _piecewise(region, start)
-        return tuple(files), tuple(broken)
-    return tuple(files), tuple(_stray_hunks(files, body, start))
+    return tuple(files), tuple(Unreadable(start + n + 1, why, body[start + n]) for n, why in broken)
 
 
-def _piecewise(region: list[str], start: int) -> tuple[list[FileDiff], list[Unreadable]]:
-    """Read file diff by file diff and hunk by hunk, so that one broken piece does not take the others with it."""
+def _tame(line: str) -> str:
+    """A line as unidiff may see it: without what it takes ages over or stumbles over."""
+    if line.startswith("Binary file"):
+        # its pattern tries every " and " with every other: a line of 20 kB takes minutes
+        return line if _BINARY.match(line) else "Binary"
+    if line.startswith("@@ -"):
+        return line if _HUNK.match(line) else "@@ -0"
+    return line
+
+
+def _piecewise(region: list[str], start: int) -> tuple[list[FileDiff], list[tuple[int, str]]]:
+    """Read file diff by file diff and hunk by hunk, so that one broken piece does not take the others with it.
+
+    The breaks are (index in region, reason).
+    """
     files: list[FileDiff] = []
-    broken: list[Unreadable] = []
+    broken: list[tuple[int, str]] = []
     for begin, end in _pieces(region):
         try:
-            files.extend(
-                _file(f, range(start + begin + 1, start + end + 1))
-                for f in PatchSet(iter(region[begin:end]))
-                if _is_file(f)
-            )
+            parsed = PatchSet(iter(region[begin:end]))
+            read = [_file(f, range(start + begin + 1, start + end + 2)) for f in parsed if _is_file(f)]
+            files.extend(read)
+            broken.extend(_left_over(read, region, range(begin, end), start))
             continue
         except UnidiffParseError as error:
-            reason = str(error).split("\n")[0]
+            reason = str(error).splitlines()[0]
         kept, found = _salvage(region, begin, end)
         try:
             parsed = PatchSet(iter([text for text, _ in kept]))
             files.extend(_file(f, [start + n + 1 for _, n in kept]) for f in parsed if _is_file(f))
         except UnidiffParseError as error:
-            found = found or [(begin, f"not a diff that can be read: {str(error).splitlines()[0] or reason}")]
-        found = found or [(begin, f"not a diff that can be read: {reason}")]
-        broken.extend(Unreadable(start + n + 1, why, region[n].rstrip("\n")) for n, why in found)
+            reason = str(error).splitlines()[0]
+        broken.extend(found or [(begin, f"not a diff that can be read: {reason}")])
     return files, broken
 
 
@@ -105,48 +122,63 @@ def _pieces(region: list[str]) -> Iterator[tuple[int, int]]:
 
 
 def _salvage(region: list[str], begin: int, end: int) -> tuple[list[tuple[str, int]], list[tuple[int, str]]]:
-    """What of a broken file diff can be read: (line, its index in region) of it, and (index, reason) of each break.
+    """What of a file diff can be read: (line, its index in region) of it, and (index, reason) of each break.
 
     A hunk counts as far as its lines are a diff's; its header is made to fit.
     """
     kept: list[tuple[str, int]] = []
     broken: list[tuple[int, str]] = []
+    last = stray = None  # the last hunk that is whole, and the first line behind it that belongs to none
+    head = True  # no hunk was met yet
     n = begin
     while n < end:
         header = _HUNK.match(region[n])
         if not header:
             if _HUNK_LIKE.match(region[n]):
-                broken.append((n, "hunk header is broken (line-wrapped?)"))
-            elif not any(_HUNK.match(text) for text, _ in kept):
+                broken.append((n, _BROKEN_HEADER))
+                head, last = False, None
+            elif head:
                 kept.append((region[n], n))
+            elif last is not None and stray is None and region[n][0] not in "\n\\":
+                stray = n
+                if _is_left_over(region[n]):
+                    broken.append((last, _TOO_MANY))
+                    last = None
             n += 1
             continue
-        want = [int(count) if count is not None else 1 for count in header.groups()]
+        if last is not None and stray is not None:
+            broken.append((stray, _NOT_A_LINE))
+        head, last, stray = False, None, None
+        want = [int(count) if count is not None else 1 for count in header.group(2, 4)]
         old, new = want
         at = n + 1
         why: tuple[int, str] | None = None
         while at < end and (old > 0 or new > 0):
-            mark = region[at][:1]
+            mark = region[at][0]
+            if _HUNK_LIKE.match(region[at]) or (
+                region[at] == "-- \n" and (at + 1 == end or region[at + 1][0] not in " +-@\\")
+            ):
+                break  # the next hunk, or the mail's signature
             if mark not in (" ", "+", "-", "\\", "\n"):
-                why = (at, "hunk is corrupt: not a diff line (line-wrapped?)")
+                why = (at, _NOT_A_LINE)
                 if at > n + 1:
                     break
                 at += 1  # a wrapped hunk heading: what follows it is the hunk
                 continue
             if (mark in "- \n" and old == 0) or (mark in "+ \n" and new == 0):
-                why = (n, "hunk is corrupt: it holds more lines than its header says")
+                why = (n, _TOO_MANY)
                 break
             old -= mark in "- \n"
             new -= mark in "+ \n"
             at += 1
         if why is None and (old > 0 or new > 0):
-            why = (n, "hunk is corrupt: it holds fewer lines than its header says")
+            why = (n, _TOO_FEW)
         text = region[n]
         if why:
             broken.append(why)
-            numbers = re.match(r"@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@(.*)", text)
-            if numbers:
-                text = f"@@ -{numbers[1]},{want[0] - old} +{numbers[2]},{want[1] - new} @@{numbers[3]}\n"
+            text = f"@@ -{header[1]},{want[0] - old} +{header[3]},{want[1] - new} @@{header[5]}\n"
+        else:
+            last = n
         if want != [old, new]:
             kept.append((text, n))
             kept.extend((region[line], line) for line in range(n + 1, at) if not (why and line == why[0]))
@@ -154,15 +186,22 @@ def _salvage(region: list[str], begin: int, end: int) -> tuple[list[tuple[str, i
     return kept, broken
 
 
-def _stray_hunks(files: Sequence[FileDiff], body: Sequence[str], start: int) -> Iterator[Unreadable]:
-    """Hunk headers that no hunk has taken up: behind a hunk that is shorter than it should be, or wrapped."""
+def _is_left_over(line: str) -> bool:
+    """A line behind a whole hunk that reads as one more of its lines: no signature, no next file's ---."""
+    return line.startswith(("+", " ", "-")) and not line.startswith(("--", "+++ ")) and bool(line.strip())
+
+
+def _left_over(files: Sequence[FileDiff], region: list[str], of: range, start: int) -> list[tuple[int, str]]:
+    """(Index, reason) of hunks that are shorter than what follows their header, and of headers that are none."""
     inside: set[int] = set()
-    for file in files:
-        for hunk in file.hunks:
-            inside.update(range(hunk.message_line, hunk.message_line + len(hunk.lines) + 1))
-    for n in range(start, len(body)):
-        if body[n].startswith("@@ -") and n + 1 not in inside:
-            yield Unreadable(n + 1, "hunk header is broken (line-wrapped?)", body[n])
+    found: list[tuple[int, str]] = []
+    for hunk in (hunk for file in files for hunk in file.hunks if hunk.lines):
+        begin, end = hunk.message_line - start - 1, hunk.lines[-1].message_line - start
+        inside.update(range(begin, end))
+        if end in of and _is_left_over(region[end]):
+            found.append((begin, _TOO_MANY))
+    found += [(n, _BROKEN_HEADER) for n in of if region[n].startswith("@@ -") and n not in inside]
+    return sorted(found)
 
 
 def _is_file(file: PatchedFile) -> bool:

@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from reviewbot.c.code import Code, Place, images
-from reviewbot.c.skeleton import Function
-from reviewbot.finding import Fault, Finding, Review, fingerprint, order
+from reviewbot.c.skeleton import Function, TooMuchError
+from reviewbot.finding import Fault, Finding, NotRun, Review, fingerprint, order
 from reviewbot.model import LineKind, Patch, Series, Severity
 from reviewbot.rule import CodeRule, Report
 
@@ -25,6 +25,7 @@ def review(series: Series, rules: Sequence[CodeRule], only: Collection[int] | No
     removed = _removed(series.patches)
     findings: list[Finding] = []
     errors: list[Fault] = []
+    not_run: list[NotRun] = []
     live = [rule for rule in rules if rule.holds_for(series.base.version)]
     for patch in series.patches:
         if only is not None and patch.index not in only:
@@ -33,8 +34,10 @@ def review(series: Series, rules: Sequence[CodeRule], only: Collection[int] | No
         after = images(patch.files, LineKind.ADDED, series.base.version)
         before = images(patch.files, LineKind.REMOVED, series.base.version)
         for sides in zip(after, before, strict=False):
-            findings.extend(_review_file(patch, *sides, live, removed, errors))
-    return Review(series, tuple(sorted(findings, key=order)), (), tuple(errors), len(rules))
+            findings.extend(_review_file(patch, *sides, live, removed, errors, not_run))
+    return Review(
+        series, tuple(sorted(findings, key=order)), tuple(not_run), tuple(errors), len(rules), tuple(only or ())
+    )
 
 
 def _removed(patches: Iterable[Patch]) -> frozenset[str]:
@@ -56,6 +59,7 @@ def _review_file(
     rules: Sequence[CodeRule],
     removed: frozenset[str],
     errors: list[Fault],
+    not_run: list[NotRun],
 ) -> Iterator[Finding]:
     diff = after.diff
     if diff is None or diff.new_path is None or diff.binary or not diff.hunks:
@@ -69,10 +73,15 @@ def _review_file(
         return
     for rule in candidates:
         try:
+            after.effort.allow(len(after.tokens))
             reports = list(_once(rule.check(after)))
             if not reports:
                 continue
+            before.effort.allow(len(before.tokens))
             old = Counter(_key(report, before) for report in _once(rule.check(before)))
+        except TooMuchError:
+            not_run.append(NotRun(rule.name, f"gave up on {diff.path}: more to follow there than in real code"))
+            continue
         except Exception as error:  # noqa: BLE001 - a rule is a plug-in: its bug must cost only its findings
             line = diff.message_line
             message = f"rule {rule.name} failed on {diff.path}: {type(error).__name__}: {error}"

@@ -59,6 +59,12 @@ class Review(NamedTuple):
     not_run: tuple[NotRun, ...] = ()
     errors: tuple[Fault, ...] = ()
     rules: int = 0  # how many rules were looked at
+    only: tuple[int, ...] = ()  # the numbers of the patches that were looked at; () for all
+
+    @property
+    def patches(self) -> tuple[Patch, ...]:
+        """The patches that were looked at."""
+        return tuple(patch for patch in self.series.patches if not self.only or patch.index in self.only)
 
     @property
     def shown(self) -> tuple[Finding, ...]:

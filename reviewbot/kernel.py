@@ -250,6 +250,12 @@ def pointer_uses(tokens: Sequence[Token], name: str) -> Iterator[tuple[Token, ..
             yield tuple(tokens[n:end])
 
 
+def reads_first(statement: Statement, name: str) -> bool:
+    """`vma = vma_lookup(mm, vma->vm_start)`: the old value is followed before the new one is there."""
+    texts = [t.text for t in statement.tokens]
+    return texts[:2] == [name, "="] and any(pointer_uses(statement.tokens[2:], name))
+
+
 # names before a ( that do not follow the pointer they are given
 _NO_CALL = frozenset(
     (

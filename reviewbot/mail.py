@@ -9,12 +9,13 @@ and without b4, so that `check` starts fast. A thread from an archive goes throu
 from __future__ import annotations
 
 import re
+from codecs import lookup
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from email.message import Message
 from email.parser import BytesParser
 from email.utils import getaddresses, parsedate_to_datetime
-from typing import overload
+from typing import Any, overload
 
 from reviewbot.base import find_base
 from reviewbot.diff import diff_start, read_diff
@@ -23,14 +24,23 @@ from reviewbot.model import Address, CoverLetter, InputError, Mail, Patch, Serie
 # A larger mail is refused: the largest patch mails on kernel lists are about 1 MB, vger's limit was 100 kB.
 MAX_MAIL = 32 * 1024 * 1024
 
+# Python's readers of MIME parameters and of encoded words are quadratic. No longer parameter list (a file
+# name of 255 bytes, encoded) and no longer subject was seen; what is behind is not read.
+_MAX_PARAMETERS = 2000
+_MAX_ENCODED = 10_000
+
+# Codecs that Python takes for charsets and no mail is written in: quadratic, or complaining of bad escapes.
+_NO_CHARSETS = frozenset(("idna", "punycode", "raw-unicode-escape", "unicode-escape"))
+
 # git mailsplit's test (mailsplit.c, is_from_line()): mailbox.mbox of the standard library splits at
 # any "From " behind a blank line, so a commit message with such a sentence would be cut in two.
 _FROM_LINE = re.compile(rb"^From \S.{0,300}\d{1,2}:\d\d(?::\d\d)?(?: .{0,40})? \d{4}(?: [-+]\d{4})?[ \t\r]*$", re.M)
 _MBOXRD = re.compile(rb"^>(>*From )", re.M)
 _BRACKETS = re.compile(r"\s*\[([^\[\]]*)\]:?")
 _REPLY = re.compile(r"\s*(?:re|aw|fwd?|sv|antw|回复|答复|转发)\s*(?:\[\d+\])?\s*[:：]\s*", re.I)
-_VERSION = re.compile(r"(?:patch)?v(?:er(?:sion)?)?\.?\s?(\d{1,3})(?:\.\d+)?$", re.I)
-_COUNTER = re.compile(r"(\d{1,4})/(\d{1,4})$")
+# v2, PATCHv2, RFC/v2, v2.1; not ipv6, and v5.15 is a kernel
+_VERSION = re.compile(r"(?:^(?:patch|rfc|resend)?|(?<=[^a-z0-9]))v(?:er(?:sion)?)?\.?([0-9]{1,3})(?:\.[0-9])?$", re.I)
+_COUNTER = re.compile(r"([0-9]{1,4})/([0-9]{1,4})$")
 _INBODY = re.compile(r"(?:From|Date|Subject|Author): ", re.I)
 _TRAILER = re.compile(
     r"([A-Za-z][A-Za-z-]*(?:-by|-to)|Cc|Fixes|Link|Closes|Bug|BugLink|References|Message-ID|Change-Id): (\S.*)$", re.I
@@ -41,6 +51,16 @@ _MESSAGE_ID = re.compile(r"<([^<>\s]{1,998})>")
 _NOT_QP = re.compile(rb"=(?![0-9A-Fa-f]{2}|[ \t]*\r?\n|[ \t]*\Z)")
 _STUFFED = re.compile(r"^  \t", re.M)
 _UNSTUFFED = re.compile(r"^ \t", re.M)
+_LF_HEADER = re.compile(r"^(?:diff --git |@@ -)[^\r\n]*\n", re.M)
+
+
+class _Part(Message):
+    """A mail or a part of it whose headers are read as far as they may reasonably go."""
+
+    def get(self, name: str, failobj: Any = None) -> Any:
+        """As Message.get(), through which it reads a part's type, charset and boundary."""
+        value = super().get(name, failobj)
+        return value if value is failobj or len(text := str(value)) <= _MAX_PARAMETERS else text[:_MAX_PARAMETERS]
 
 
 def split_mbox(data: bytes) -> Iterator[bytes]:
@@ -68,7 +88,10 @@ def parse_mail(raw: bytes, origin: str = "") -> Mail:
     if raw.startswith(b"From "):
         raw = raw.partition(b"\n")[2]
     # compat32: the default policy crashes on real headers such as charset=Yes and costs three times as much
-    message = BytesParser().parsebytes(raw)
+    try:
+        message = BytesParser(_Part).parsebytes(raw)
+    except Exception as error:  # the email package raises what it likes on hostile mail, RecursionError among it
+        raise InputError(f"cannot read mail '{origin}': {type(error).__name__}: {error}") from error
     headers: dict[str, str] = {}
     for name, value in message.raw_items():
         headers.setdefault(name.lower(), value)
@@ -102,14 +125,14 @@ def parse_patch(raw: bytes, origin: str) -> Mail:
     if not re.match(rb"(?:diff --git |--- \S|Index: )", raw):
         return parse_mail(raw, origin)
     nobody = Address("", "")
-    body = _charset(raw, None).split("\n")
-    return Mail("", origin, nobody, None, None, (), (), (), (), None, False, tuple(body), origin)
+    body = tuple(_split(_charset(raw, None)))
+    return Mail("", origin, nobody, None, None, (), (), (), (), None, False, body, origin)
 
 
 def decode(value: str) -> str:
     """A header's value unfolded and decoded (RFC 2047, or raw 8-bit as UTF-8, else Latin-1)."""
     text = re.sub(r"\r?\n(?=[ \t])", "", _text(value)).strip()
-    if "=?" not in text:
+    if "=?" not in text or len(text) > _MAX_ENCODED:
         return text
     from email.header import decode_header  # only where a header is encoded: start-up counts
 
@@ -117,13 +140,17 @@ def decode(value: str) -> str:
         parts = decode_header(text)
     except Exception:  # noqa: BLE001 - binascii, email.errors and others, all of them by hostile input
         return text
-    return "".join(part if isinstance(part, str) else _charset(part, charset) for part, charset in parts)
+    return "".join(part if isinstance(part, str) else _word(part, charset) for part, charset in parts)
 
 
 def addresses(value: str) -> tuple[Address, ...]:
     """The addresses of a header's raw value; what is no address is left out."""
     unfolded = re.sub(r"\r?\n(?=[ \t])", "", _text(value))
-    return tuple(Address(decode(name), email) for name, email in getaddresses([unfolded]) if "@" in email)
+    try:
+        pairs = getaddresses([unfolded])
+    except RecursionError:  # a thousand comments in each other
+        return ()
+    return tuple(Address(decode(name), email) for name, email in pairs if "@" in email)
 
 
 class _Addresses(Sequence[Address]):
@@ -183,7 +210,7 @@ def parse_subject(full: str) -> Subject:
             word = word[: match.start()]
         if match := _VERSION.search(word):
             revision = int(match[1])
-            word = word[: match.start()] + ("PATCH" if word.lower().startswith("patchv") else "")
+            word = word[: match.start()] + re.sub(r"v.*", "", match[0], flags=re.I)
         if "patch" in word.lower():
             patch = True
         elif word.upper() == "RFC":
@@ -274,7 +301,8 @@ def local_series(mails: Sequence[Mail]) -> list[Series]:
         if not has_diff(mail) and not (subject.counter == 0 and not subject.reply):
             continue
         now = (subject.revision, subject.expected, subject.reply)
-        if not groups or now != key or (subject.counter is not None and subject.counter in seen):
+        whole = subject.counter == 0 and len(seen) == subject.expected
+        if not groups or now != key or whole or (subject.counter is not None and subject.counter in seen):
             groups.append([])
             seen, key = set(), now
         groups[-1].append((mail, subject))
@@ -317,10 +345,16 @@ def _charset(data: bytes, charset: str | None) -> str:
     """Bytes in the charset that the mail declares; UTF-8 and then Latin-1 where that is wrong or unknown."""
     for name in (charset, "utf-8"):
         try:
-            return data.decode(name) if name else data.decode("utf-8")
-        except (LookupError, UnicodeDecodeError, ValueError):
+            if name and lookup(name).name not in _NO_CHARSETS:
+                return data.decode(name)
+        except (LookupError, ValueError):
             continue
     return data.decode("latin-1")
+
+
+def _word(part: bytes, charset: str | None) -> str:
+    """A piece that decode_header() gives; what was not encoded it hands out as bytes in a code of its own."""
+    return _charset(part, charset) if charset else part.decode("raw-unicode-escape", "replace")
 
 
 def _date(value: str) -> datetime | None:
@@ -337,12 +371,17 @@ def _body(message: Message) -> Iterator[str]:
         if part.is_multipart():
             continue
         kind = part.get_content_type()
-        name = str(part.get_filename() or "").lower()
         if kind in ("text/html", "text/calendar"):
             continue
-        if not kind.startswith("text/") and not name.endswith((".patch", ".diff")):
-            continue
-        yield from _lines(part)
+        if kind.startswith("text/") or _file_name(part).lower().endswith((".patch", ".diff")):
+            yield from _lines(part)
+
+
+def _file_name(part: Message) -> str:
+    try:
+        return str(part.get_filename() or "")
+    except Exception:  # noqa: BLE001 - the email package raises what it likes on a hostile name parameter
+        return ""
 
 
 def _lines(part: Message) -> Iterator[str]:
@@ -359,18 +398,21 @@ def _lines(part: Message) -> Iterator[str]:
     except Exception:  # noqa: BLE001 - the email package raises what it likes on a hostile charset parameter
         charset = None
     text = _charset(raw, charset)
-    # transport CRLF, not a file's own line ends: nearly every line has it
-    ends, crlf = text.count("\n"), text.count("\r\n")
-    if crlf and crlf >= 0.95 * ends:
-        text = text.replace("\r\n", "\n")
-    if text.endswith("\n"):
-        text = text[:-1]
-    lines: Iterable[str] = text.split("\n")
+    lines: Iterable[str] = _split(text)
     flowed = str(part.get_param("format", "")).lower() == "flowed"
     # a sender that declares format=flowed and does not space-stuff: RFC 3676 would eat the context marks
     if flowed and not (_UNSTUFFED.search(text) and not _STUFFED.search(text)):
         lines = _unflow(lines, delsp=str(part.get_param("delsp", "")).lower() == "yes")
     yield from lines
+
+
+def _split(text: str) -> list[str]:
+    """The lines of a text, without the line ends that transport has given it."""
+    # transport CRLF, not a file's own line ends: nearly every line has it, and so have the diff's headers
+    ends, crlf = text.count("\n"), text.count("\r\n")
+    if crlf and crlf >= 0.95 * ends and not _LF_HEADER.search(text):
+        text = text.replace("\r\n", "\n")
+    return text.removesuffix("\n").split("\n")
 
 
 def _payload(part: Message) -> bytes:

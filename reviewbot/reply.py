@@ -259,6 +259,7 @@ def _text(review: Review, settings: ReplySettings, mail: Mail, kept: Sequence[Fi
     values: dict[str, Any] = {
         "version": settings.ruleset,
         "series": series,
+        "checked": len(review.patches),
         "per": settings.per,
         "base": _base(series),
         "sections": sections,
@@ -266,7 +267,7 @@ def _text(review: Review, settings: ReplySettings, mail: Mail, kept: Sequence[Fi
         "held_back": counts(finding.severity for finding in held),
         "budget": settings.budget,
         "elsewhere": len(elsewhere),
-        "silent": len(series.patches) - len(own) - len(elsewhere),
+        "silent": len(review.patches) - len(own) - len(elsewhere),
         "unread": sum(not rule_failed(fault) for fault in review.errors),
         "docs": settings.docs,
         # quoted for the shell: a Message-ID is a stranger's text that somebody will paste

@@ -116,7 +116,8 @@ def _out_of_order(first: Mail, other: Mail, step: int) -> bool:
     """The other mail claims to be `step` revisions newer, and its date says the opposite."""
     if first.date is None or other.date is None or step == 0:
         return False
-    return other.date < first.date - _SKEW if step > 0 else other.date > first.date + _SKEW
+    later = other.date - first.date
+    return later < -_SKEW if step > 0 else later > _SKEW
 
 
 def _branch(subject: Subject) -> frozenset[str]:

@@ -40,6 +40,8 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 _DEPTH = 40
 # How far a cover letter may be from its patches where nothing but author and numbers connects them.
 _ONE_SENDING = timedelta(hours=12)
+# Within this time nobody sends a revision and then, under another title, the next one.
+_TOGETHER = timedelta(hours=1)
 
 
 @cache
@@ -194,7 +196,9 @@ class Thread:
         """The postings by the same author, one of each revision: the last, of the same title where there is one."""
         found: dict[int, Posting] = {}
         for other in self.postings:
-            if other.author == posting.author:
+            # what was sent together under another title is another series: a tool's patches beside the kernel's
+            same = other.title == posting.title or abs(other.date - posting.date) > _TOGETHER
+            if same and other.author == posting.author:
                 ranked = (found.get(other.revision, other), other)
                 found[other.revision] = max(ranked, key=lambda o: (o.title == posting.title, len(o.ids), o.date))
         return {**found, posting.revision: posting}
@@ -362,9 +366,7 @@ def _by_number(thread: Thread, posting: Posting) -> _Chosen:
     return _Chosen(posting.revision, max([*said, *patches]), cover, patches, {}, [], True)
 
 
-def _through_b4(
-    thread: Thread, names: Sequence[str], anchor: str, posting: Posting, *, reroll: bool
-) -> _Chosen | None:
+def _through_b4(thread: Thread, names: Sequence[str], anchor: str, posting: Posting, *, reroll: bool) -> _Chosen | None:
     bootstrap()
     import b4
 

@@ -7,14 +7,13 @@ import json
 import re
 import subprocess
 import sys
-from reviews import replace
 from importlib import import_module
 
 import pytest
 from golden_cases import CASES, compare
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reviews import at, finding, patch_of, raw_mail, review, simple
+from reviews import at, finding, patch_of, raw_mail, replace, review, simple
 
 from reviewbot.finding import Fault, Review
 from reviewbot.model import ConfigError, Severity, SpanKind

@@ -18,22 +18,7 @@ HEADINGS = ("what", "why it matters", "example", "use instead", "cases", "known 
 RULES = registry.load()
 BLOCKS = tuple((rule, block) for rule in RULES for block in blocks(rule.name, registry.page(rule)))
 
-# Where a rule is known not to do what its page says: rule, words that one block alone has, what is wrong. Strict: with
-# the rule's repair the line goes.
-KNOWN = (
-    ("lock-drop/stale-vma", "__get_user_pages_locked(mm", "&locked is looked for as the last argument only"),
-    ("lock-drop/handler-return", "mmap_read_lock(lumen_mm);", "the release of a lock that the handler took itself"),
-)
-
 each_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
-
-
-def known(block: Block) -> list[pytest.MarkDecorator]:
-    """The mark of a block that a rule is known to fail."""
-    text = "\n".join(row.text for row in block.rows())
-    return [
-        pytest.mark.xfail(reason=why, strict=True) for rule, words, why in KNOWN if rule == block.page and words in text
-    ]
 
 
 @each_rule
@@ -46,9 +31,7 @@ def test_every_rule_has_a_page_with_the_headings_in_order(rule: CodeRule) -> Non
 
 
 @pytest.mark.parametrize("view", View)
-@pytest.mark.parametrize(
-    ("rule", "block"), [pytest.param(*pair, id=str(pair[1]), marks=known(pair[1])) for pair in BLOCKS]
-)
+@pytest.mark.parametrize(("rule", "block"), BLOCKS, ids=[str(block) for _, block in BLOCKS])
 def test_a_block_of_a_page_comes_true(rule: CodeRule, block: Block, view: View) -> None:
     assert differences(rule, block, view) == []
 

@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import subprocess
-from reviews import replace
 from datetime import UTC, datetime
 from email import policy
 from email.message import EmailMessage
@@ -19,7 +18,7 @@ import pytest
 from golden_cases import CASES, COVER, compare
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reviews import DIFF, at, finding, patch_of, raw_mail, review
+from reviews import DIFF, at, finding, patch_of, raw_mail, replace, review
 from test_output import hostile_review, hostile_text
 
 from reviewbot.finding import Fault

@@ -6,6 +6,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -89,8 +90,8 @@ def archive_mails() -> list[bytes]:
     ]
 
 
-def write_archive(git_dir: Path, mails: Iterable[bytes], file: str = "m") -> None:
-    """As public-inbox does: a commit bears its mail's author, date and subject."""
+def write_archive(git_dir: Path, mails: Iterable[bytes], file: str = "m", author: str = "") -> None:
+    """As public-inbox does: a commit bears its mail's author, or the one it was relayed for, date and subject."""
     environment = {"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
     new = not git_dir.exists()
     if new:
@@ -99,9 +100,10 @@ def write_archive(git_dir: Path, mails: Iterable[bytes], file: str = "m") -> Non
     for n, raw in enumerate(mails):
         read = parse_mail(raw)
         date = int(read.date.timestamp()) if read.date else 0
-        subject = read.subject.encode()
+        # mail() does not MIME-encode, and for such a byte public-inbox puts this character
+        subject = re.sub(rb"[\x80-\xff]", "\ufffd".encode(), read.subject.encode())
         stream.append(
-            f"commit refs/heads/m\nauthor {read.sender.name} <{read.sender.email}> {date} +0000\n"
+            f"commit refs/heads/m\nauthor {read.sender.name} <{author or read.sender.email}> {date} +0000\n"
             f"committer t <t@example.org> {date} +0000\ndata {len(subject)}\n".encode()
             + subject
             + (b"\n" if new or n else b"\nfrom refs/heads/m^0\n")
@@ -244,7 +246,7 @@ def test_a_revision_in_reply_and_one_in_a_thread_of_its_own_are_both_known(sourc
 
 
 def test_a_revision_in_reply_to_one_that_is_elsewhere_is_found_under_another_title(tmp_path: Path) -> None:
-    third = mail("[PATCH v3] mm: b", patch_body("b"), "b3@example.org", minute=3, in_reply_to="a2@example.org")
+    third = mail("[PATCH v3] mm: b", patch_body("b"), "b3@example.org", minute=DAY, in_reply_to="a2@example.org")
     mails = [single("a1", "[PATCH] mm: a", 0), single("a2", "[PATCH v2] mm: a", 0), third]
     write_archive(tmp_path / "0.git", mails)
     source = open_source(tmp_path / "0.git")
@@ -257,6 +259,14 @@ def test_another_series_of_the_author_in_the_thread_does_not_hide_the_revision_e
     other = mail("[PATCH v2] mm: other", patch_body("o"), "o@example.org", minute=1, in_reply_to="a1@example.org")
     write_archive(tmp_path / "0.git", [single("a1", "[PATCH] mm: a", 0), other, single("a2", "[PATCH v2] mm: a", 1)])
     assert find(open_source(tmp_path / "0.git"), "a1@example.org", 2).series.message_id == "a2@example.org"
+
+
+def test_a_series_that_was_sent_together_with_this_one_is_no_revision_of_it() -> None:
+    above = mail("mm: what all of it is about", "x\n", "top@example.org")
+    kernel = posting(1, key="kernel", revision=3, minute=2, above="top@example.org")
+    mails = [above, *posting(1, key="tool", minute=9, above="top@example.org"), *kernel]
+    found = find_series(NoSearch(), mails, name("tool", 1))
+    assert which(found.series) == (name("tool", 1), 1, 1)
 
 
 def test_a_diff_in_a_reply_is_reviewed_without_looking_for_revisions() -> None:
@@ -402,6 +412,13 @@ def test_the_newest_of_too_many_count(tmp_path: Path, kind: str) -> None:
         separator = b"From mboxrd@z Thu Jan  1 00:00:00 1970\n"
         (tmp_path / "box").write_bytes(b"".join(separator + raw + b"\n" for raw in mails))
         assert len(open_source(tmp_path / "box").related(lineage("mm: much"))) == MAX_RELATED
+
+
+def test_an_author_behind_a_relay_is_found(tmp_path: Path) -> None:
+    relay = "Ada Ranger via B4 Relay <devnull+ada.example.org@kernel.org>"
+    mails = [single(f"r{n}", f"[PATCH v{n}] mm: relayed", n, sender=relay) for n in (1, 2)]
+    write_archive(tmp_path / "0.git", mails, author=EMAIL)
+    assert find(open_source(tmp_path / "0.git"), "r1@example.org").series.newest == 2
 
 
 def test_a_mail_that_was_taken_down_is_no_revision(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ ERRORS = (
 )
 
 
-@code_rule(Severity.ERROR, id="DR07", words=("VM_FAULT_RETRY",))
+@code_rule(Severity.ERROR, id="DR07", words=("VM_FAULT_RETRY", "mmap_read_unlock"))
 def check(code: Code) -> Iterator[Report]:
     """Functions that are given a struct vm_fault."""
     for function in code.functions:
@@ -62,7 +62,7 @@ def _judge(code: Code, function: Function, statement: Statement, token: Token) -
             t.text in HANDLER_DROPS or ("unlock" in t.text and "mmap" in t.text) for t in earlier.tokens
         ) or _given_vmf(earlier):
             return
-    around = [s for s in function.walk() if s.kind is StatementKind.IF and statement in s.walk()]
+    around = [s for s in function.walk() if s.kind is StatementKind.IF and s.holds(statement)]
     if any(mentions(s, "FAULT_FLAG_VMA_LOCK", "FAULT_FLAG_RETRY_NOWAIT") for s in around):
         return  # under the VMA lock alone, vma_end_read() and RETRY asks for the mmap_lock; with NOWAIT the lock stays
     # what makes it true is that nothing on the way here drops the lock: removing what did is the patch's doing
@@ -73,7 +73,7 @@ def _judge(code: Code, function: Function, statement: Statement, token: Token) -
             (
                 s
                 for s in before
-                if s.kind is StatementKind.IF and dropped in s.walk() and mentions(s, "FAULT_FLAG_VMA_LOCK")
+                if s.kind is StatementKind.IF and s.holds(dropped) and mentions(s, "FAULT_FLAG_VMA_LOCK")
             ),
             None,
         )

@@ -35,7 +35,7 @@ def _locked(call: Call) -> str | None:
 
 def _before(function: Function, call: Call, name: str) -> Iterator[Report]:
     if call.name.startswith("__"):
-        return  # mm's own: with FOLL_UNLOCKABLE it takes the lock itself where *locked is 0 (mm/gup.c:2281)
+        return  # mm's own: it takes the lock itself where *locked is 0 (mm/gup.c:2767, get_user_pages_unlocked())
     values = variable_tokens(function, name)
     for statement in function.walk():
         texts = [t.text for t in statement.tokens]
@@ -104,7 +104,7 @@ def _set_at_loop(function: Function, statement: Statement, name: str) -> bool:
     """The variable is declared with its value inside the loop that holds the call."""
     return any(
         s.kind in (StatementKind.LOOP, StatementKind.DO)
-        and statement in s.walk()
+        and s.holds(statement)
         and any(_given_value(x, name) for x in s.body)
         for s in function.walk()
     )

@@ -17,6 +17,7 @@ from reviewbot.kernel import (
     has_word,
     mentions,
     pointer_uses,
+    reads_first,
     vma_names,
 )
 from reviewbot.model import Severity
@@ -26,7 +27,7 @@ from reviewbot.rule import Report, code_rule
 @code_rule(
     Severity.ERROR,
     id="DR06",
-    words=("fixup_user_fault", "handle_mm_fault", "userfaultfd_remove", "mm_walk", "walk->", *LOCKED_CALLS),
+    words=("fixup_user_fault", "handle_mm_fault", "userfaultfd_remove", "walk", *LOCKED_CALLS),
 )
 def check(code: Code) -> Iterator[Report]:
     """From each such call to a use of the VMA on a way on which nobody asked whether the lock is still held."""
@@ -56,10 +57,9 @@ def _told_by(function: Function, call: Call) -> frozenset[str] | None:
         return frozenset(("VM_FAULT_RETRY", "VM_FAULT_COMPLETED")) if allowing else None
     if call.name == "userfaultfd_remove":
         return frozenset()
-    last = call.arguments[-1] if call.arguments else ()
-    if len(last) == 2 and last[0].text == "&":
-        return frozenset((last[1].text,))
-    return None
+    places = (a[1].text for a in reversed(call.arguments) if len(a) == 2 and a[0].text == "&" and "lock" in a[1].text)
+    name = next(places, None)
+    return frozenset((name,)) if name else None
 
 
 def _tested_at_once(statement: Statement, call: Call) -> bool:
@@ -92,7 +92,7 @@ def _uses(
             if reached is statement or mentions(reached, *told) or _looped(reached, name):
                 continue
             use = next(pointer_uses(reached.tokens, name), None)
-            if use and not (name in assigned(reached) and use[0] is not reached.tokens[0]):
+            if use and (name not in assigned(reached) or reads_first(reached, name)):
                 yield Report(
                     use,
                     f"'{name}' is used after {call.name}(), which may have dropped the lock that kept it alive",

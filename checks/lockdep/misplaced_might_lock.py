@@ -51,12 +51,9 @@ def check(code: Code) -> Iterator[Report]:
 
 
 def _judge(function: Function, might: Statement, call: Call) -> Iterator[Report]:
-    before: list[Statement] = []
-    for statement in function.walk():
-        if statement is might:
-            break
-        before.append(statement)
-    after = [s for s in function.walk() if s not in before and s is not might]
+    statements = list(function.walk())
+    at = statements.index(might)
+    before, after = statements[:at], statements[at + 1 :]
     for statement in before:
         if taken := next(locks(statement), None):
             message = f"{call.name}() comes after {taken.name}() has taken the lock: it can tell nothing any more"
@@ -76,7 +73,7 @@ def _judge(function: Function, might: Statement, call: Call) -> Iterator[Report]
             yield Report(call.tokens, message, ((held.tokens, "held, it says here"),))
             return
     for statement in before:
-        if statement.kind is not StatementKind.IF or might in tuple(statement.walk()):
+        if statement.kind is not StatementKind.IF or statement.holds(might):
             continue
         leaves = [s for s in statement.walk() if s.kind in (StatementKind.RETURN, StatementKind.GOTO)]
         if function.opened and leaves and statement.tokens and not mentions(statement, *CHECKS):
@@ -84,7 +81,7 @@ def _judge(function: Function, might: Statement, call: Call) -> Iterator[Report]
             yield Report(call.tokens, message, ((statement.tokens, "left early here"),))
             return
     for statement in before:
-        if statement.kind is StatementKind.IF and statement.tokens and might in tuple(statement.walk()):
+        if statement.kind is StatementKind.IF and statement.tokens and statement.holds(might):
             words = [t.text for t in statement.tokens if t.text.isidentifier()]
             decides = any(
                 s is not statement and has_word(s.tokens, *words) and s.kind is StatementKind.IF

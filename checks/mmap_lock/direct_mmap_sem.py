@@ -20,12 +20,8 @@ def check(code: Code) -> Iterator[Report]:
     for n in code.words("mmap_sem"):
         if n == 0 or tokens[n - 1].text not in ("->", ".") or not code.changed(tokens[n]):
             continue
-        start = n - 1
-        while (
-            start
-            and tokens[start - 1].line == tokens[n].line
-            and (tokens[start - 1].text in ("->", ".") or tokens[start - 1].kind is Kind.WORD)
-        ):
+        start = n - 1  # the expression in front: a real one has few members
+        while start > max(0, n - 20) and (tokens[start - 1].text in ("->", ".") or tokens[start - 1].kind is Kind.WORD):
             start -= 1
         message = "mmap_sem is mmap_lock since v5.8, and only to be reached through the mmap locking API"
         yield Report(tokens[start : n + 1], message, suggestion=cures.get(tokens[n]))

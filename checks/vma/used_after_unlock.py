@@ -16,6 +16,7 @@ from reviewbot.kernel import (
     locks,
     mentions,
     pointer_uses,
+    reads_first,
     told_after,
     unlocks,
     vma_names,
@@ -89,7 +90,7 @@ def _uses(
 
     for reached in code.flow(function).after(start, stop, cut):
         use = next(pointer_uses(reached.tokens, name), None)
-        if use is None or (_renewed(reached, name) and not _reads_first(reached, name)) or reached is start:
+        if use is None or (_renewed(reached, name) and not reads_first(reached, name)) or reached is start:
             continue
         if not _looked_up_before(code, function, start, name):
             return
@@ -117,12 +118,6 @@ def _renewed(statement: Statement, name: str) -> bool:
     if "->" in name:
         return f"{name}=" in "".join(t.text for t in statement.tokens[:4])
     return name in assigned(statement)
-
-
-def _reads_first(statement: Statement, name: str) -> bool:
-    """`vma = vma->vm_next`: the old value is followed before the new one is there."""
-    tokens = statement.tokens
-    return len(tokens) > 2 and tokens[0].text == name and tokens[1].text == "=" and tokens[2].text == name
 
 
 def _while_signalling(function: Function, names: frozenset[str]) -> Iterator[Report]:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from reviewbot.c.flow import Flow
 from reviewbot.c.pattern import split_arguments
-from reviewbot.c.skeleton import Function, Statement, parse
+from reviewbot.c.skeleton import Effort, Function, Statement, parse
 from reviewbot.c.tokens import Comment, Kind, Token, tokenize
 from reviewbot.model import FileDiff, Line, LineKind, Span, SpanKind
 
@@ -67,6 +67,7 @@ class Code:
         self.diff = diff
         self.patch = patch  # the same side of every file of the patch, this one among them
         self._given = fragments
+        self.effort = Effort()
         self._flows: dict[Function, Flow] = {}
 
     @cached_property
@@ -106,10 +107,11 @@ class Code:
     @cached_property
     def functions(self) -> tuple[Function, ...]:
         """All functions or what is seen of them, macros included, in order."""
+        self.effort.allow(len(self.tokens))
         return tuple(
             function
-            for fragment, (tokens, _) in zip(self.fragments, self._read, strict=False)
-            for function in parse(tokens, fragment.section)
+            for fragment, (tokens, _) in zip(self.fragments, self._read, strict=True)
+            for function in parse(tokens, fragment.section, self.effort)
         )
 
     def flow(self, function: Function) -> Flow:

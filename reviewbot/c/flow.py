@@ -14,13 +14,13 @@ from reviewbot.c.pattern import closing
 from reviewbot.c.skeleton import Function, Statement, StatementKind
 from reviewbot.c.tokens import Token
 
-_WRAPPERS = frozenset(
-    ("likely", "unlikely", "WARN_ON", "WARN_ON_ONCE", "VM_WARN_ON", "VM_WARN_ON_ONCE", "IS_ERR_OR_NULL")
-)
+_WRAPPERS = frozenset(("likely", "unlikely", "WARN_ON", "WARN_ON_ONCE", "VM_WARN_ON", "VM_WARN_ON_ONCE"))
 # calls that do not come back: kernel/panic.c, kernel/exit.c, arch/*/kernel/traps.c
 _NORETURN = frozenset(
     "panic die die_if_kernel BUG unreachable do_exit make_task_dead do_group_exit parisc_terminate nmi_panic".split()
 )
+# conditions nested deeper, or of more tokens, tell nothing: real ones have under 10 and 200
+_DEEP, _LONG = 20, 500
 _FALSE = frozenset(("NULL", "0", "false"))
 _TRUE = frozenset(("true",))
 
@@ -84,6 +84,7 @@ class Flow:
             if now in seen:
                 continue
             seen.add(now)
+            self.function.effort.spend()
             yield now
             if not (stop and stop(now)):
                 todo.extend(self._previous.get(now, ()))
@@ -95,11 +96,13 @@ class Flow:
         cut: Callable[[Statement, Edge], bool] | None,
     ) -> Iterator[Statement]:
         seen: set[Statement] = set()
+        spend = self.function.effort.spend
         while todo:
             now = todo.pop()
             if now is None or now in seen:
                 continue
             seen.add(now)
+            spend()
             yield now
             if stop(now):
                 continue
@@ -177,12 +180,14 @@ def endless(s: Statement) -> bool:
     return s.head in ("while", "do") and texts in (["1"], ["true"])
 
 
-def facts(condition: Sequence[Token], truth: bool) -> list[tuple[str, bool]]:
+def facts(condition: Sequence[Token], truth: bool, depth: int = 0) -> list[tuple[str, bool]]:
     """What the outcome of a condition tells: (operand without white space, whether it is true), surely known only.
 
     `if (likely(vma) && !err)` taken gives [("vma", True), ("err", False)]; not taken it gives nothing,
     for either may have failed. `x == NULL` speaks of x, `a & FLAG` is an operand of its own.
     """
+    if depth > _DEEP or len(condition) > _LONG:
+        return []
     tokens = list(condition)
     while tokens:
         if tokens[0].text == "(" and closing(tokens, 0) == len(tokens):
@@ -201,20 +206,20 @@ def facts(condition: Sequence[Token], truth: bool) -> list[tuple[str, bool]]:
     for operator, sure in (("||", False), ("&&", True)):
         parts = _split(tokens, operator)
         if len(parts) > 1:
-            return [fact for part in parts for fact in facts(part, truth)] if truth is sure else []
+            return [fact for part in parts for fact in facts(part, truth, depth + 1)] if truth is sure else []
     for operator, same in (("==", True), ("!=", False)):
         parts = _split(tokens, operator)
         if len(parts) == 2:
             left, right = "".join(t.text for t in parts[0]), "".join(t.text for t in parts[1])
             if right in _FALSE:
-                return facts(parts[0], truth is not same)
+                return facts(parts[0], truth is not same, depth + 1)
             if right in _TRUE:
-                return facts(parts[0], truth is same)
+                return facts(parts[0], truth is same, depth + 1)
             return [(f"{left}=={right}", truth is same)]
     # `if ((ret = f()))`: what is assigned is what is tested
     assigned = _split(tokens, "=")
     if len(assigned) == 2:
-        return facts(assigned[0], truth)
+        return facts(assigned[0], truth, depth + 1)
     text = "".join(t.text for t in tokens)
     return [(text, truth)] if text else []
 

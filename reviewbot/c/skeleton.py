@@ -40,6 +40,30 @@ _TYPE_WORDS = frozenset(
 )
 
 
+class TooMuchError(Exception):
+    """A rule has looked at more statements than a real function makes it look at."""
+
+
+class Effort:
+    """How many statements a rule may still look at: real code needs a few looks at each, so a rule's time stays
+    linear in the file whatever a stranger's mail does to it."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = 0
+
+    def allow(self, tokens: int) -> None:
+        """Begin anew, for a file of so many tokens: the rules need about one look a token in 6.12's largest files."""
+        self.left = 20_000 + 3 * tokens
+
+    def spend(self) -> None:
+        """One statement is looked at. Raises TooMuchError where that is one too many."""
+        self.left -= 1
+        if self.left < 0:
+            raise TooMuchError
+
+
 class StatementKind(StrEnum):
     """What a statement does to the flow."""
 
@@ -66,7 +90,7 @@ class Statement:
     Two statements are never equal: each is a place.
     """
 
-    __slots__ = ("body", "complete", "head", "kind", "orelse", "span", "tokens")
+    __slots__ = ("body", "complete", "extent", "head", "kind", "orelse", "span", "tokens")
 
     def __init__(
         self,
@@ -77,6 +101,7 @@ class Statement:
         complete: bool = True,
         head: str = "",
         span: tuple[int, int] = (0, 0),
+        extent: tuple[int, int] = (0, 0),
     ) -> None:
         self.kind = kind
         self.tokens = tokens
@@ -85,6 +110,11 @@ class Statement:
         self.complete = complete  # False where its beginning or end is not in the text
         self.head = head  # the keyword or macro of a loop: "while", "for", "for_each_vma"
         self.span = span  # first and last line (index) of all of it
+        self.extent = extent  # where it begins and ends among the fragment's tokens
+
+    def holds(self, other: Statement) -> bool:
+        """The other statement of the same function is this one or lies within it."""
+        return self.extent[0] <= other.extent[0] and other.extent[1] <= self.extent[1]
 
     def walk(self) -> Iterator[Statement]:
         """Itself and all statements within it, in order."""
@@ -99,7 +129,7 @@ class Statement:
 class Function:
     """A function, or the part of one that a hunk shows."""
 
-    __slots__ = ("closed", "header", "macro", "name", "opened", "statements")
+    __slots__ = ("closed", "effort", "header", "macro", "name", "opened", "statements")
 
     def __init__(
         self,
@@ -116,6 +146,7 @@ class Function:
         self.opened = opened  # its first line is in the text
         self.closed = closed  # its last line is in the text
         self.macro = macro  # the body of a #define
+        self.effort = Effort()  # what is spent on it; shared by a file's functions
 
     @property
     def whole(self) -> bool:
@@ -123,15 +154,23 @@ class Function:
         return self.opened and self.closed
 
     def walk(self) -> Iterator[Statement]:
-        """All statements, in order."""
+        """All statements, in order; each look is spent from the rule's effort."""
+        spend = self.effort.spend
         for statement in self.statements:
-            yield from statement.walk()
+            for inner in statement.walk():
+                spend()
+                yield inner
 
 
-def parse(tokens: Sequence[Token], section: str = "") -> tuple[Function, ...]:
+def parse(tokens: Sequence[Token], section: str = "", effort: Effort | None = None) -> tuple[Function, ...]:
     """The functions of a fragment. `section` is git's hunk heading, '' where the text begins at the top of a file."""
-    functions = _Parser([t for t in _active(tokens) if not t.directive], section).run()
-    return (*functions, *_macros(tokens))
+    functions = (*_Parser([t for t in _active(tokens) if not t.directive], section).run(), *_macros(tokens))
+    if effort is None:
+        effort = Effort()
+        effort.allow(len(tokens))
+    for function in functions:
+        function.effort = effort
+    return functions
 
 
 def _active(tokens: Sequence[Token]) -> list[Token]:
@@ -249,22 +288,45 @@ class _Parser:
         """A } that closes nothing seen: all that came before was a block's inside."""
         line = self.tokens[self.at].line
         first = before[0].span[0] if before else line
+        start = before[0].extent[0] if before else self.at
         self.at += 1
         text = self._text()
         if text == "else":
             self.at += 1
             orelse = self._branch()
-            return [Statement(StatementKind.IF, (), tuple(before), orelse, False, "if", (first, self._last_line()))]
+            return [
+                Statement(
+                    StatementKind.IF,
+                    (),
+                    tuple(before),
+                    orelse,
+                    False,
+                    "if",
+                    (first, self._last_line()),
+                    (start, self.at),
+                )
+            ]
         if text == "while" and self._text(1) == "(":
             end = closing(self.tokens, self.at + 1)
             if end is not None and self._text(end - self.at) == ";":
                 head = tuple(self.tokens[self.at + 2 : end - 1])
                 self.at = end + 1
-                return [Statement(StatementKind.DO, head, tuple(before), (), False, "do", (first, self._last_line()))]
+                return [
+                    Statement(
+                        StatementKind.DO,
+                        head,
+                        tuple(before),
+                        (),
+                        False,
+                        "do",
+                        (first, self._last_line()),
+                        (start, self.at),
+                    )
+                ]
         if not before:
             return []
         # under what condition the flow came into that block is not seen; it may have come past it
-        return [Statement(StatementKind.IF, (), tuple(before), (), False, "", (first, line))]
+        return [Statement(StatementKind.IF, (), tuple(before), (), False, "", (first, line), (start, self.at))]
 
     def _top_level(self) -> bool:
         """What follows a } that closed nothing seen cannot stand inside a function."""
@@ -516,7 +578,8 @@ class _Parser:
         complete: bool = True,
         head: str = "",
     ) -> Statement:
-        return Statement(kind, tokens, body, orelse, complete, head, (self.tokens[start].line, self._last_line()))
+        span = (self.tokens[start].line, self._last_line())
+        return Statement(kind, tokens, body, orelse, complete, head, span, (start, self.at))
 
     def _last_line(self) -> int:
         return self.tokens[min(self.at, len(self.tokens)) - 1].line

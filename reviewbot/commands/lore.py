@@ -51,8 +51,10 @@ def _mails(count: int) -> str:
 
 def describe(args: argparse.Namespace, series: Series) -> None:
     """On stderr: which revision, whether it is complete, which base and how it was chosen."""
-    count = f"{len(series.patches)} of {series.expected} patches" if series.missing else (
-        "1 patch" if series.expected == 1 else f"{series.expected} patches"
+    count = (
+        f"{len(series.patches)} of {series.expected} patches"
+        if series.missing
+        else ("1 patch" if series.expected == 1 else f"{series.expected} patches")
     )
     say(args, f"reviewing v{series.revision}, {count}: {series.subject}")
     if series.missing:

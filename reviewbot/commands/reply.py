@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from email.message import EmailMessage
 from pathlib import Path
 
 from reviewbot.commands.common import exit_code, parse_numbers, run_review, say
@@ -29,19 +30,25 @@ def run(args: argparse.Namespace, config: Config) -> int:
         write_mbox(mails, sys.stdout.buffer)
         sys.stdout.flush()
     else:
-        # the name comes from a stranger's Message-ID: letters, digits, dots within, and never a path
-        name = re.sub(r"[^A-Za-z0-9@_-]+", "-", series.message_id)[:120].strip("-") or "series"
-        file = Path(args.output) / f"{name}.mbox"
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            write_mbox(mails, file)
-        except OSError as error:
-            raise InputError(f"cannot write '{file}': {error.strerror}") from error
-        say(args, f"wrote {len(mails)} {'draft' if len(mails) == 1 else 'drafts'} to {file}")
+        for number, mail in enumerate(mails, 1):
+            say(args, f"wrote {_write(mail, args.output, series.message_id, number)}")
     if mails and not settings.configured:
         say(args, "note: no [reply] sender is configured, so the drafts have none that could be answered")
     exit_code(args, config, [reviewed])  # says so where fail-on is wrong
     return 0
+
+
+def _write(mail: EmailMessage, directory: str, message_id: str, number: int) -> Path:
+    """One draft in a file of its own, as git send-email wants it; the file is an mbox, as mutt wants it."""
+    # the name comes from a stranger's Message-ID: letters and digits, and never a path
+    name = re.sub(r"[^A-Za-z0-9@_-]+", "-", message_id)[:120].strip("-") or "series"
+    file = Path(directory) / f"{number:04}-{name}.mbox"
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_mbox([mail], file)
+    except OSError as error:
+        raise InputError(f"cannot write '{file}': {error.strerror}") from error
+    return file
 
 
 def _settings(config: Config) -> ReplySettings:

@@ -123,7 +123,7 @@ def counts(severities: Iterable[Severity]) -> str:
 def summary(review: Review) -> str:
     """One line: how many patches, what was found, what is not shown and why, what was not run."""
     seen = [*(Severity.ERROR for _ in review.errors), *(finding.severity for finding in review.shown)]
-    line = f"{count(len(review.series.patches), 'patch')}, {counts(seen) or 'no findings'}"
+    line = f"{count(len(review.patches), 'patch')}, {counts(seen) or 'no findings'}"
     rest = ", ".join([*_hidden(review), *_not_run(review)])
     return f"{line}; {rest}" if rest else line
 

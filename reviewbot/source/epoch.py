@@ -130,12 +130,14 @@ def _candidates(git_dir: Path, lineage: Lineage) -> list[str]:
     lines = _rev_list(git_dir, "--encoding=UTF-8", "--format=%ae%x00%s", "HEAD", "--").split(b"\n")
     for commit, line in zip(lines[::2], lines[1::2], strict=False):
         author, _, words = line.partition(b"\0")
-        if author.lower() != email:
+        # of what a relay sends as devnull+ada.example.org@kernel.org the commit's author is ada@example.org
+        if author.lower() != email and (b"@" not in author or author.lower().replace(b"@", b".") not in email):
             continue
         subject = parse_subject(words.decode("utf-8", "replace"))
         if subject.reply or subject.counter not in (None, 0, 1):
             continue
-        if lineage.change_id is not None or lineage.same_title(subject.title):
+        # public-inbox puts U+FFFD for each byte of a subject with 8-bit characters that are not MIME-encoded
+        if lineage.change_id is not None or "\ufffd" in subject.title or lineage.same_title(subject.title):
             commits.append(commit.decode("ascii").removeprefix("commit "))
     return commits
 

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from email.message import Message
 from email.parser import BytesParser
 from email.utils import getaddresses, parsedate_to_datetime
+from itertools import islice
 from typing import Any, overload
 
 from reviewbot.base import find_base
@@ -23,6 +24,10 @@ from reviewbot.model import Address, CoverLetter, InputError, Mail, Patch, Serie
 
 # A larger mail is refused: the largest patch mails on kernel lists are about 1 MB, vger's limit was 100 kB.
 MAX_MAIL = 32 * 1024 * 1024
+
+# So is one of more lines: a line of a diff takes 600 bytes of memory, and 32 MB may be 16 million of them.
+# The longest patches, register headers of graphics chips, have some 300,000.
+MAX_LINES = 1_000_000
 
 # Python's readers of MIME parameters and of encoded words are quadratic. No longer parameter list (a file
 # name of 255 bytes, encoded) and no longer subject was seen; what is behind is not read.
@@ -81,7 +86,7 @@ def split_mbox(data: bytes) -> Iterator[bytes]:
 def parse_mail(raw: bytes, origin: str = "") -> Mail:
     """A mail from its bytes, a leading mbox "From " line allowed.
 
-    Raises InputError where the bytes are no mail (no header at all) or more than MAX_MAIL.
+    Raises InputError where the bytes are no mail (no header at all), more than MAX_MAIL or of more than MAX_LINES.
     """
     if len(raw) > MAX_MAIL:
         raise InputError(f"mail is too large: '{origin}' has {len(raw)} bytes, {MAX_MAIL} are read")
@@ -112,7 +117,7 @@ def parse_mail(raw: bytes, origin: str = "") -> Mail:
         cc=_Addresses(", ".join(v for n, v in message.raw_items() if n.lower() == "cc")),
         list_id=decode(headers["list-id"]) if "list-id" in headers else None,
         auto_submitted=_text(headers.get("auto-submitted", "no")).strip().lower() not in ("", "no"),
-        body=tuple(_body(message)),
+        body=_bounded(_body(message), origin),
         origin=origin,
     )
 
@@ -125,7 +130,7 @@ def parse_patch(raw: bytes, origin: str) -> Mail:
     if not re.match(rb"(?:diff --git |--- \S|Index: )", raw):
         return parse_mail(raw, origin)
     nobody = Address("", "")
-    body = tuple(_split(_charset(raw, None)))
+    body = _bounded(_split(_charset(raw, None)), origin)
     return Mail("", origin, nobody, None, None, (), (), (), (), None, False, body, origin)
 
 
@@ -363,6 +368,13 @@ def _date(value: str) -> datetime | None:
         return (date if date.tzinfo else date.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
+
+
+def _bounded(lines: Iterable[str], origin: str) -> tuple[str, ...]:
+    body = tuple(islice(lines, MAX_LINES + 1))
+    if len(body) > MAX_LINES:
+        raise InputError(f"mail is too large: '{origin}' has more than {MAX_LINES} lines")
+    return body
 
 
 def _body(message: Message) -> Iterator[str]:

@@ -20,7 +20,8 @@ def test_every_setting_is_read(file: Path) -> None:
     file.write_text(
         "select = ['vma', 'ML01']\nignore = []\nstrict = true\nfail-on = 'error'\n"
         "[lore]\nurl = 'https://example.org/x/'\n"
-        "[reply]\nsender = 'B <b@example.org>'\ndomain = 'example.org'\nper = 'series'\ntemplate-dir = 't'\nbudget = 3\n"
+        "[reply]\nsender = 'B <b@example.org>'\ndomain = 'example.org'\nper = 'series'\n"
+        "template-dir = 't'\nbudget = 3\n"
         "docs = 'https://example.org/'\n"
     )
     assert load_config(str(file)) == Config(
@@ -73,7 +74,10 @@ def test_the_current_directory_plays_no_part(tmp_path: Path, monkeypatch: pytest
     [
         ("selekt = []", "unknown key 'selekt' in 'FILE', did you mean 'select'?"),
         ("fail_on = 'error'", "unknown key 'fail_on' in 'FILE', did you mean 'fail-on'?"),
-        ("[reply]\ntemplate_dir = ''", "unknown key 'reply.template_dir' in 'FILE', did you mean 'reply.template-dir'?"),
+        (
+            "[reply]\ntemplate_dir = ''",
+            "unknown key 'reply.template_dir' in 'FILE', did you mean 'reply.template-dir'?",
+        ),
         ("[lor]\nurl = ''", "unknown key 'lor' in 'FILE', did you mean 'lore'?"),
         ("zzzzzzzzzz = 1", "unknown key 'zzzzzzzzzz' in 'FILE'"),
         ("select = 'vma'", "'select' in 'FILE' must be a list of strings"),

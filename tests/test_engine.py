@@ -23,7 +23,9 @@ from reviewbot.selection import Selection, select, suppressed
 ALL = Selection(strict=True)
 
 
-def rule(name: str = "test/bad", word: str = "bad", check: Callable[[Code], Iterator[Report]] | None = None, **more: Any) -> CodeRule:
+def rule(
+    name: str = "test/bad", word: str = "bad", check: Callable[[Code], Iterator[Report]] | None = None, **more: Any
+) -> CodeRule:
     """A rule that reports every call of `word`; `more` are fields of CodeRule."""
 
     def calls(code: Code) -> Iterator[Report]:
@@ -87,7 +89,7 @@ def test_a_report_becomes_a_finding_with_its_place() -> None:
 @pytest.mark.parametrize(
     ("subject", "runs"),
     [
-        ("[PATCH] mm: x", {"always", "since 6.11", "until 6.12"}),  # 20 November 2024: v6.12's merge window is open
+        ("[PATCH] mm: x", {"always", "since 6.11", "since 6.12"}),  # 20 November 2024: three days after v6.12
         ("[PATCH 5.4] mm: x", {"always", "until 6.12"}),
         ("[PATCH stable-6.1] mm: x", {"always", "until 6.12"}),
         ("[PATCH 6.12.y] mm: x", {"always", "since 6.11", "since 6.12"}),
@@ -260,7 +262,9 @@ def test_a_rule_that_raises_costs_only_its_findings_and_becomes_an_error() -> No
 
 
 def test_what_cannot_be_read_is_an_error_and_the_rest_is_reviewed() -> None:
-    reviewed = review(posted(file(hunk(" \tint a;\n+\tbad(a);")) + "@@ -50,3 +51,3 @@\n a\nwrapped\n b\n c\n"), [rule()])
+    reviewed = review(
+        posted(file(hunk(" \tint a;\n+\tbad(a);")) + "@@ -50,3 +51,3 @@\n a\nwrapped\n b\n c\n"), [rule()]
+    )
     assert len(reviewed.findings) == 1
     (fault,) = reviewed.errors
     assert (fault.text, fault.rule, fault.mail.body[fault.message_line - 1]) == ("wrapped", None, "wrapped")
@@ -275,7 +279,9 @@ def test_a_place_that_is_reached_on_two_ways_is_one_finding() -> None:
 
 
 def test_findings_are_in_the_order_of_the_mails() -> None:
-    two = file(hunk(" \tint a;\n+\tbad(1);\n+\tworse(1); bad(2);"), path="z.c") + file(hunk(" \tint a;\n+\tbad(3);"), path="a.c")
+    two = file(hunk(" \tint a;\n+\tbad(1);\n+\tworse(1); bad(2);"), path="z.c") + file(
+        hunk(" \tint a;\n+\tbad(3);"), path="a.c"
+    )
     findings = found(posted(two, two), rule("z"), rule("a", word="worse"))
     assert [(f.patch.index, f.rule, f.span.text.strip()) for f in findings[:4]] == [
         (1, "z", "bad(1);"),
@@ -295,7 +301,9 @@ def prints(diff: str, *, name: str = "test/bad") -> list[str]:
 
 def test_a_fingerprint_survives_a_reroll() -> None:
     first = prints(file(hunk(" \tint a;\n+\tbad(a);\n \treturn a;", 10)))
-    again = prints(file(hunk(" \tint z;\n+\tgood(z);\n \tint b;", 50), hunk(" \tint a;\n+\n+\t\tbad(a );\n \tx();", 90)))
+    again = prints(
+        file(hunk(" \tint z;\n+\tgood(z);\n \tint b;", 50), hunk(" \tint a;\n+\n+\t\tbad(a );\n \tx();", 90))
+    )
     assert len(first) == 1
     assert len(first[0]) == 16
     assert first == again

@@ -9,6 +9,7 @@ import quopri
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,9 +21,9 @@ from mails import diff, mail, patch_body, posting, reply
 from reviewbot import mail as module
 from reviewbot.mail import (
     addresses,
-    decode,
     declared_base,
     declared_change_id,
+    decode,
     has_diff,
     local_series,
     make_cover,
@@ -290,7 +291,7 @@ def test_a_from_that_names_nobody_leaves_the_sender_the_author() -> None:
 
 
 def test_trailers_are_read_in_order_with_the_mail_they_came_in() -> None:
-    lines = ["Fixes: 123456789abc (\"mm: x\")", "Cc: <stable@vger.kernel.org> # 6.1", "Reviewed-by: Bo <bo@example.org>"]
+    lines = ['Fixes: 123456789abc ("mm: x")', "Cc: <stable@vger.kernel.org> # 6.1", "Reviewed-by: Bo <bo@example.org>"]
     body = patch_body("x", trailers=lines).replace("Teach range_walk()", "Note: this is prose\nTeach it")
     got = patch(raw(body.encode(), "Message-ID: <a@b>"))
     assert [f"{trailer.name}: {trailer.value}" for trailer in got.trailers] == [
@@ -435,13 +436,18 @@ def test_year_zero_is_no_error() -> None:
 
 
 def test_threading_headers_are_read_and_a_second_header_of_a_name_is_not() -> None:
-    headers = ["Message-ID: <a@b>", "Message-ID: <c@d>", "In-Reply-To: A's mail <e@f>", "References: <g@h>\n <e@f>\n <g@h>"]
+    headers = [
+        "Message-ID: <a@b>",
+        "Message-ID: <c@d>",
+        "In-Reply-To: A's mail <e@f>",
+        "References: <g@h>\n <e@f>\n <g@h>",
+    ]
     got = parse_mail(raw(b"x", *headers))
     assert (got.message_id, got.in_reply_to, got.references) == ("a@b", "e@f", ("g@h", "e@f"))
 
 
 def test_recipients_of_all_headers_are_read() -> None:
-    headers = ["To: A <a@b.c>, undisclosed-recipients:;", "Cc: \"B, C\" <d@e.f>", "cc: g@h.i", "Reply-To: j@k.l"]
+    headers = ["To: A <a@b.c>, undisclosed-recipients:;", 'Cc: "B, C" <d@e.f>', "cc: g@h.i", "Reply-To: j@k.l"]
     got = parse_mail(raw(b"x", *headers))
     assert list(got.to) == [Address("A", "a@b.c")]
     assert list(got.cc) == [Address("B, C", "d@e.f"), Address("", "g@h.i")]
@@ -469,6 +475,17 @@ def test_a_giant_mail_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPat
     assert parse_mail(raw(b"x")).body == ("x",)
 
 
+def test_a_mail_of_too_many_lines_is_refused_whatever_its_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_LINES", 100)
+    long, just = (b"--- a/x\n" + b"+\n" * n for n in (100, 99))
+    coded = "Content-Transfer-Encoding: base64"
+    for data in (raw(long), raw(base64.encodebytes(long), coded), long):
+        with pytest.raises(InputError, match="too large: 'long' has more than 100 lines"):
+            parse_patch(data, "long")
+    for data in (raw(just), raw(base64.encodebytes(just), coded), just):
+        assert len(parse_patch(data, "x").body) == 100
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -483,30 +500,32 @@ def test_parts_nested_without_end_are_refused(data: bytes) -> None:
 
 @given(st.binary(max_size=2000))
 def test_no_bytes_raise_anything_but_an_input_error(data: bytes) -> None:
-    for mail in split_mbox(data):
-        try:
-            make_patch(parse_patch(mail, ""), 1)
-        except InputError:
-            pass
+    for one in split_mbox(data):
+        with suppress(InputError):
+            make_patch(parse_patch(one, ""), 1)
 
 
 FRAGMENTS = st.sampled_from(
-    """From: |Subject: |Content-Type: |Content-Transfer-Encoding: |text/plain|multipart/mixed|; boundary=|; charset=
-    |; charset*=|; name*0*=|base64|quoted-printable|=?utf-8?q?|?=|=?x?b?|\n|\n\n|--|-- \n|---\n|diff --git a/x b/x\n
-    |--- a/x\n|+++ b/x\n|@@ -1,2 +1,2 @@\n|@@ -0,0 +0,0 @@\n|@@ -1 +1 @@|+a\n|-b\n| c\n|\\ No newline at end of file\n|\r\n
-    |Binary files a and b differ\n|GIT binary patch\n|new file mode 100644\n|deleted file mode 1\n|rename from x\n|"a/\\377"
-    |Index: x\n|From x Mon Sep 17 00:00:00 2001\n|; format=flowed|; delsp=yes|=41|'|"|(|<|>|@|,|\0|\x85|\u2028|\xff|utf-16
-    |@@ -99999999999 +1 @@\n|Date: |9999|1|[PATCH v2 1/2]|Re: |rename to ../y\n|copy from x\n|diff --cc x\n|@@@ -1 -1 +1 @@@\n
-    |+++ /dev/null\n|--- /dev/null\n|old mode 100644\n|new mode 100755\n|index 1..2 160000\n""".split("|")
+    [
+        *"From: |Subject: |Date: |Content-Type: |Content-Transfer-Encoding: |text/plain|multipart/mixed".split("|"),
+        *"; boundary=|; charset=|; charset*=|; name*0*=|; format=flowed|; delsp=yes|base64|quoted-printable".split("|"),
+        *"=?utf-8?q?|?=|=?x?b?|=41|'|\"|(|<|>|@|,|\0|\x85|\u2028|\xff|utf-16|9999|1|[PATCH v2 1/2]|Re: ".split("|"),
+        *"\n|\n\n|\r\n|--|-- \n|---\n|From x Mon Sep 17 00:00:00 2001\n|Index: x\n|diff --git a/x b/x\n".split("|"),
+        *"--- a/x\n|+++ b/x\n|+++ /dev/null\n|--- /dev/null\n|new file mode 100644\n|deleted file mode 1\n".split("|"),
+        *"@@ -1,2 +1,2 @@\n|@@ -0,0 +0,0 @@\n|@@ -1 +1 @@|@@ -99999999999 +1 @@\n|+a\n|-b\n| c\n".split("|"),
+        *'\\ No newline at end of file\n|Binary files a and b differ\n|GIT binary patch\n|"a/\\377"'.split("|"),
+        *"rename from x\n|rename to ../y\n|copy from x\n|old mode 100644\n|new mode 1\n|index 1..2 160000\n".split("|"),
+        *"diff --cc x\n|@@@ -1 -1 +1 @@@\n".split("|"),
+    ]
 )
 
 
 @given(st.lists(FRAGMENTS, max_size=60).map("".join), st.booleans())
 def test_no_mail_of_broken_pieces_raises_anything_but_an_input_error(text: str, bare: bool) -> None:
     data = text.encode("utf-8", "surrogateescape")
-    for mail in split_mbox(data if bare else HEAD + data):
+    for one in split_mbox(data if bare else HEAD + data):
         try:
-            read = parse_patch(mail, "")
+            read = parse_patch(one, "")
         except InputError:
             continue
         list(read.to)

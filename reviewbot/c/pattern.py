@@ -19,6 +19,8 @@ from reviewbot.c.tokens import Kind, Token, tokenize
 
 # A call of more tokens is not looked at: the longest real call seen in whole files of 6.12 has about 300.
 MAX_REACH = 400
+# nor are the arguments of a call of more: many calls that are never closed would be read to the end each
+MAX_CALL = 2_000
 
 _OPEN = {"(": ")", "[": "]", "{": "}"}
 _CLOSE = frozenset(_OPEN.values())
@@ -195,8 +197,8 @@ def closing(tokens: Sequence[Token], at: int, end: int | None = None) -> int | N
 
 
 def split_arguments(tokens: Sequence[Token], at: int) -> tuple[tuple[Token, ...], ...] | None:
-    """The arguments of the call whose ( is at `at`; () for none; None where the closing ) is not there."""
-    end = closing(tokens, at)
+    """The arguments of the call whose ( is at `at`; () for none; None where the closing ) is not within MAX_CALL."""
+    end = closing(tokens, at, min(len(tokens), at + MAX_CALL))
     if end is None:
         return None
     arguments: list[tuple[Token, ...]] = []

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from reviewbot import __version__
+from reviewbot.config import LIMITS, load_config
 from reviewbot.model import ReviewbotError
 
 COMMANDS = {
@@ -42,8 +43,7 @@ def make_parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(add_help=False)
     result.add_argument("--format", choices=("full", "terse", "json"), help="full on a terminal, terse when piped")
     result.add_argument("--color", choices=("auto", "always", "never"), default="auto")
-    limits = ("error", "warning", "note", "info", "never")
-    choice.add_argument("--fail-on", choices=limits, help="least severity that makes the exit status 1 (warning)")
+    choice.add_argument("--fail-on", choices=LIMITS, help="least severity that makes the exit status 1 (warning)")
     posting = argparse.ArgumentParser(add_help=False)
     posting.add_argument("target", metavar="MESSAGE-ID", help="Message-ID or archive URL of any mail of the posting")
     posting.add_argument("-m", "--mbox", metavar="PATH", help="read an mbox, maildir, mail or public-inbox directory")
@@ -81,8 +81,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     args = make_parser().parse_args(argv)
     try:
-        from reviewbot.config import load_config
-
         code = int(import_module(COMMANDS[args.command]).run(args, load_config(args.config)))
         sys.stdout.flush()
         return code
@@ -93,20 +91,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except ReviewbotError as error:
-        if args.debug:
-            raise
-        _fail(str(error))
+        _fail(str(error), args.debug)
         return error.exit_code
-    except Exception as error:
-        if args.debug:
-            raise
-        _fail(f"internal error: {type(error).__name__}: {error} (--debug shows where)")
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a bug is told in one line, too
+        _fail(f"internal error: {type(error).__name__}: {error} (--debug shows where)", args.debug)
         return 2
 
 
-def _fail(text: str) -> None:
+def _fail(text: str, debug: bool) -> None:
+    """Say in one line what went wrong; under --debug show the traceback before, which may quote a mail, too."""
     from reviewbot.output.text import clean
 
+    if debug:
+        import traceback
+
+        for line in traceback.format_exc().splitlines():
+            print(clean(line), file=sys.stderr)
     print(f"reviewbot: {clean(' '.join(text.split(chr(10))))}", file=sys.stderr)
 
 

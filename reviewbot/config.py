@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar, get_type_hints
 from reviewbot.model import ConfigError
 
 T = TypeVar("T")
+LIMITS = ("error", "warning", "note", "info", "never")  # of fail-on
 
 
 class LoreConfig(NamedTuple):
@@ -66,9 +67,12 @@ def load_config(path: str | None) -> Config:
     import tomllib  # only where there is a file to read: start-up counts
 
     try:
-        return _fill(Config, tomllib.loads(text), file, "")
+        config = _fill(Config, tomllib.loads(text), file, "")
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"cannot read '{file}': {error}") from error
+    if config.fail_on not in LIMITS:
+        raise ConfigError(f"'fail-on' must be one of {', '.join(LIMITS)}, not '{config.fail_on}' (in '{file}')")
+    return config
 
 
 def _user_file() -> str | None:

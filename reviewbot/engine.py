@@ -16,6 +16,9 @@ from reviewbot.finding import Fault, Finding, NotRun, Review, fingerprint, order
 from reviewbot.model import LineKind, Patch, Series, Severity
 from reviewbot.rule import CodeRule, Report
 
+# Reports of one rule in one file: nobody reads more, and a hostile patch has a hundred thousand.
+MOST = 1_000
+
 
 def review(series: Series, rules: Sequence[CodeRule], only: Collection[int] | None = None) -> Review:
     """Run the rules over the patches of a series. Every finding is in the result, `selection` says which are shown.
@@ -77,6 +80,8 @@ def _review_file(
             reports = list(_once(rule.check(after)))
             if not reports:
                 continue
+            if len(reports) == MOST:
+                not_run.append(NotRun(rule.name, f"stopped after {MOST} findings in {diff.path}"))
             before.effort.allow(len(before.tokens))
             old = Counter(_key(report, before) for report in _once(rule.check(before)))
         except TooMuchError:
@@ -91,13 +96,15 @@ def _review_file(
 
 
 def _once(reports: Iterable[Report]) -> Iterator[Report]:
-    """A place that is reached on two ways is one report."""
+    """A place that is reached on two ways is one report; a rule is stopped after MOST of them."""
     seen: set[tuple[object, ...]] = set()
     for report in reports:
         key = (report.at[0], report.at[-1], report.message)
         if key not in seen:
             seen.add(key)
             yield report
+            if len(seen) == MOST:
+                return
 
 
 def _key(report: Report, code: Code) -> tuple[str, ...]:

@@ -223,7 +223,7 @@ class Series(NamedTuple):
     patches: tuple[Patch, ...]  # those that are there, by index
     base: Base
     change_id: str | None = None
-    newest: int | None = None  # the newest revision known of in the same thread; None where not looked for
+    newest: int | None = None  # the newest revision known of; None where not looked for
     partial_reroll: bool = False  # some patches of this revision were taken from the one before
     followups: tuple[Trailer, ...] = ()  # trailers that people gave in replies
     warnings: tuple[str, ...] = ()  # what a person should know of how the series was put together

@@ -293,6 +293,7 @@ def run(rules: Sequence[CodeRule], block: Block, view: View) -> Review:
     """The review of a block. A file of which nothing is missing is known as whole."""
     posting, _ = series(block, view)
     whole = {file.path for file in block.files if view is View.TREE and file.whole}
+
     def images(diffs: Sequence[FileDiff], side: LineKind, version: tuple[int, int] | None = None) -> list[Code]:
         codes = code_images(diffs, side, version)
         for code in codes:

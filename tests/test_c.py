@@ -20,7 +20,7 @@ from pages import Block, Part, Row, View, blocks, findings, run
 from reviewbot import registry
 from reviewbot.c.code import Code, Fragment, calls
 from reviewbot.c.flow import Flow, facts
-from reviewbot.c.pattern import Match, Pattern, closing, split_arguments
+from reviewbot.c.pattern import Match, Pattern, closing, matching, split_arguments
 from reviewbot.c.skeleton import Function, Statement, StatementKind, parse
 from reviewbot.c.tokens import Comment, Kind, Token, comment_head, tokenize
 from reviewbot.model import Line, LineKind, Severity
@@ -214,9 +214,9 @@ def test_the_words_of_a_pattern_must_occur_in_what_it_matches() -> None:
 def test_a_bracket_that_is_not_closed_has_no_end() -> None:
     assert closing(tokens_of("(a, (b)"), 0) is None
     assert closing(tokens_of("(a, [b], {c}) d"), 0) == 11
-    assert split_arguments(tokens_of("(a, (b, c), d[e, f])"), 0) is not None
-    assert split_arguments(tokens_of("()"), 0) == ()
-    assert split_arguments(tokens_of("(a, b"), 0) is None
+    assert split_arguments(tokens_of("()"), 0, 2) == ()
+    assert matching(tokens_of("(a, (b, c")) == {}
+    assert matching(tokens_of("(a, [b])")) == {0: 7, 3: 6}
 
 
 def test_calls_are_told_from_definitions_methods_and_members() -> None:

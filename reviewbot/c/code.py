@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from reviewbot.c.flow import Flow
-from reviewbot.c.pattern import split_arguments
+from reviewbot.c.pattern import MAX_REACH, matching, split_arguments
 from reviewbot.c.skeleton import Effort, Function, Statement, parse
 from reviewbot.c.tokens import Comment, Kind, Token, tokenize
 from reviewbot.model import FileDiff, Line, LineKind, Span, SpanKind
@@ -181,6 +181,7 @@ class Code:
 def calls(tokens: Sequence[Token], *names: str) -> Iterator[Call]:
     """Calls of the named functions among tokens; definitions and declarations are told apart by the word before."""
     wanted = frozenset(names)
+    ends: dict[int, int] | None = None
     for n, token in enumerate(tokens):
         if token.text in wanted and token.kind is Kind.WORD and n + 1 < len(tokens) and tokens[n + 1].text == "(":
             before = tokens[n - 1] if n else None
@@ -188,23 +189,13 @@ def calls(tokens: Sequence[Token], *names: str) -> Iterator[Call]:
                 before.text in ("->", ".") or (before.kind is Kind.WORD and before.text not in _BEFORE_CALL)
             ):
                 continue
-            arguments = split_arguments(tokens, n + 1)
-            if arguments is not None:
-                length = _length(tokens, n + 1)
-                yield Call(token.text, arguments, tuple(tokens[n : n + 1 + length]))
+            ends = matching(tokens) if ends is None else ends
+            end = ends.get(n + 1, 0)
+            if n < end <= n + MAX_REACH:
+                yield Call(token.text, split_arguments(tokens, n + 1, end), tuple(tokens[n:end]))
 
 
 _BEFORE_CALL = frozenset(("return", "else", "do", "case", "goto"))
-
-
-def _length(tokens: Sequence[Token], at: int) -> int:
-    depth = 0
-    for n in range(at, len(tokens)):
-        depth += tokens[n].text in ("(", "[", "{")
-        depth -= tokens[n].text in (")", "]", "}")
-        if depth == 0:
-            return n - at + 1
-    return len(tokens) - at
 
 
 def images(diffs: Sequence[FileDiff], side: LineKind, version: tuple[int, int] | None = None) -> list[Code]:

@@ -17,10 +17,8 @@ from typing import NamedTuple
 
 from reviewbot.c.tokens import Kind, Token, tokenize
 
-# A call of more tokens is not looked at: the longest real call seen in whole files of 6.12 has about 300.
+# What is longer is not looked at: the longest real call seen in whole files of 6.12 has about 300.
 MAX_REACH = 400
-# nor are the arguments of a call of more: many calls that are never closed would be read to the end each
-MAX_CALL = 2_000
 
 _OPEN = {"(": ")", "[": "]", "{": "}"}
 _CLOSE = frozenset(_OPEN.values())
@@ -196,11 +194,20 @@ def closing(tokens: Sequence[Token], at: int, end: int | None = None) -> int | N
     return None
 
 
-def split_arguments(tokens: Sequence[Token], at: int) -> tuple[tuple[Token, ...], ...] | None:
-    """The arguments of the call whose ( is at `at`; () for none; None where the closing ) is not within MAX_CALL."""
-    end = closing(tokens, at, min(len(tokens), at + MAX_CALL))
-    if end is None:
-        return None
+def matching(tokens: Sequence[Token]) -> dict[int, int]:
+    """Index of each ( [ { -> index behind the bracket that closes it; those that are never closed are not in it."""
+    found: dict[int, int] = {}
+    stack: list[int] = []
+    for n, token in enumerate(tokens):
+        if token.text in _OPEN:
+            stack.append(n)
+        elif token.text in _CLOSE and stack:
+            found[stack.pop()] = n + 1
+    return found
+
+
+def split_arguments(tokens: Sequence[Token], at: int, end: int) -> tuple[tuple[Token, ...], ...]:
+    """The arguments of the call whose ( is at `at` and whose ) is before `end`; () for none."""
     arguments: list[tuple[Token, ...]] = []
     start, depth = at + 1, 0
     for n in range(at, end):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 
-from reviewbot.commands.common import exit_code, run_review, say, show
+from reviewbot.commands.common import exit_code, numbers, run_review, say, show
 from reviewbot.config import Config
 from reviewbot.mail import local_series, parse_patch
 from reviewbot.model import InputError, Mail
@@ -31,9 +31,8 @@ def run(args: argparse.Namespace, config: Config) -> int:
     reviews = []
     for series in found:
         if series.missing:
-            numbers = ", ".join(map(str, series.missing))
-            say(args, f"warning: missing {numbers} of {series.expected} of '{series.subject}': the rest is reviewed")
-        reviewed = run_review(args, config, series)
-        show(args, reviewed)
-        reviews.append(reviewed)
+            lacking = f"missing {numbers(series.missing)} of {series.expected}"
+            say(args, f"warning: {lacking} of '{series.subject}': the rest is reviewed")
+        reviews.append(run_review(args, config, series))
+    show(args, reviews)
     return exit_code(args, config, reviews)

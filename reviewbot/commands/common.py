@@ -53,10 +53,13 @@ def run_review(args: argparse.Namespace, config: Config, series: Series, only: S
     return select(found, Selection(strict=args.strict or config.strict))
 
 
-def show(args: argparse.Namespace, reviewed: Review) -> None:
-    """Print a review in the format asked for: full on a terminal, terse when piped."""
+def show(args: argparse.Namespace, reviews: Sequence[Review]) -> None:
+    """Print reviews in the format asked for: full on a terminal, terse when piped; JSON of several is a list."""
     chosen = args.format or ("full" if sys.stdout.isatty() else "terse")
-    sys.stdout.write(render(chosen, reviewed, color=use_color(args)))
+    texts = [render(chosen, reviewed, color=use_color(args)) for reviewed in reviews]
+    if chosen == "json" and len(texts) > 1:
+        texts = ["[\n", ",\n".join(text.rstrip("\n") for text in texts), "\n]\n"]
+    sys.stdout.write("".join(texts))
 
 
 def use_color(args: argparse.Namespace) -> bool:
@@ -71,17 +74,25 @@ def exit_code(args: argparse.Namespace, config: Config, reviews: Sequence[Review
     limit = args.fail_on or config.fail_on
     if limit == "never":
         return 0
-    try:
-        rank = Severity(limit).rank
-    except ValueError as error:
-        raise ConfigError(f"'fail-on' must be a severity or never, not '{limit}'") from error
+    rank = Severity(limit).rank
     worst = [severity.rank for reviewed in reviews if (severity := reviewed.worst()) is not None]
     return 1 if worst and min(worst) <= rank else 0
 
 
+def numbers(found: Sequence[int]) -> str:
+    """Ascending numbers for a person: '1-3, 7'."""
+    runs: list[list[int]] = []
+    for number in found:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1] = [runs[-1][0], number]
+        else:
+            runs.append([number])
+    return ", ".join("-".join(map(str, run)) for run in runs)
+
+
 def parse_numbers(text: str, expected: int) -> tuple[int, ...]:
     """'1-3,5' or '2-' -> patch numbers. Raises InputError for what is no list of numbers of this series."""
-    numbers: list[int] = []
+    chosen: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not (first or last).isdecimal() or not all(n == "" or n.isdecimal() for n in (first, last)) or len(part) > 9:
@@ -90,5 +101,5 @@ def parse_numbers(text: str, expected: int) -> tuple[int, ...]:
         end = int(last or expected) if dash else start
         if not 1 <= start <= end <= expected:
             raise InputError(f"no patch {part.strip()} in a series of {expected}")
-        numbers.extend(range(start, end + 1))
-    return tuple(dict.fromkeys(numbers))
+        chosen.extend(range(start, end + 1))
+    return tuple(dict.fromkeys(chosen))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 
-from reviewbot.commands.common import exit_code, parse_numbers, run_review, say, show
+from reviewbot.commands.common import exit_code, numbers, parse_numbers, run_review, say, show
 from reviewbot.config import Config
 from reviewbot.model import Series
 
@@ -15,7 +15,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
     series = load_series(args, config)
     only = parse_numbers(args.patches, series.expected) if args.patches else None
     reviewed = run_review(args, config, series, only)
-    show(args, reviewed)
+    show(args, [reviewed])
     return exit_code(args, config, [reviewed])
 
 
@@ -58,8 +58,8 @@ def describe(args: argparse.Namespace, series: Series) -> None:
     )
     say(args, f"reviewing v{series.revision}, {count}: {series.subject}")
     if series.missing:
-        numbers = ", ".join(map(str, series.missing))
-        say(args, f"warning: incomplete series, missing {numbers} of {series.expected}: the rest is reviewed")
+        lacking = f"missing {numbers(series.missing)} of {series.expected}"
+        say(args, f"warning: incomplete series, {lacking}: the rest is reviewed")
     for warning in series.warnings:
         say(args, f"warning: {warning}")
     version = "v{}.{}".format(*series.base.version) if series.base.version else "the newest kernel"

@@ -7,15 +7,19 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from reviewbot.c.code import Call, Code, assigned, calls
+from reviewbot.c.flow import facts
 from reviewbot.c.skeleton import Function, Statement, StatementKind
-from reviewbot.kernel import LOCKED_CALLS, lock_operand, locks, mentions, unlocks, variable_tokens
+from reviewbot.kernel import LOCKED_CALLS, conditions, lock_operand, locks, mentions, unlocks, variable_tokens
 from reviewbot.model import Severity
 from reviewbot.rule import Report, code_rule
 
+IF = StatementKind.IF
 
-@code_rule(Severity.ERROR, id="DR05", words=LOCKED_CALLS)
+
+@code_rule(Severity.ERROR, id="DR05", words=(*LOCKED_CALLS, "locked"))
 def check(code: Code) -> Iterator[Report]:
     """An int that is 1 at the call, tested before the unlock, and set to 1 again before the next call."""
+    tested = {operand for f in code.functions for s in f.walk() if s.kind is IF for operand, _ in facts(s.tokens, True)}
     for function in code.functions:
         for statement in function.walk():
             for call in calls(statement.tokens, *LOCKED_CALLS):
@@ -23,6 +27,22 @@ def check(code: Code) -> Iterator[Report]:
                 if name:
                     yield from _before(function, call, name)
                     yield from _after(code, function, statement, call, name)
+            pointer = _written(statement)
+            if pointer in tested and (pointer, True) not in conditions(function)[statement]:
+                yield Report(
+                    statement.tokens, f"'{pointer}' may be NULL, for it is tested elsewhere, and is written to"
+                )
+
+
+def _written(statement: Statement) -> str | None:
+    """`*walk->locked = 0;` -> 'walk->locked'.
+
+    A parameter is its function's own business: mm/gup.c knows by FOLL_UNLOCKABLE that it is none of NULL.
+    """
+    texts = [t.text for t in statement.tokens]
+    if texts[:1] == ["*"] and "->" in texts and texts[-3:-1] == ["locked", "="] and texts[-1] in ("0", "false"):
+        return "".join(texts[1:-2])
+    return None
 
 
 def _locked(call: Call) -> str | None:

@@ -253,7 +253,8 @@ def pointer_uses(tokens: Sequence[Token], name: str) -> Iterator[tuple[Token, ..
 def reads_first(statement: Statement, name: str) -> bool:
     """`vma = vma_lookup(mm, vma->vm_start)`: the old value is followed before the new one is there."""
     texts = [t.text for t in statement.tokens]
-    return texts[:2] == [name, "="] and any(pointer_uses(statement.tokens[2:], name))
+    end = texts.index(";") if ";" in texts else len(texts)  # of a for's first part
+    return texts[:2] == [name, "="] and any(pointer_uses(statement.tokens[2:end], name))
 
 
 # names before a ( that do not follow the pointer they are given
@@ -307,31 +308,38 @@ def conditions(function: Function) -> dict[Statement, tuple[tuple[str, bool], ..
     return known
 
 
-def told_after(flow: Flow, start: Statement) -> tuple[tuple[str, bool], ...]:
-    """What straight-line code behind a statement sets to a constant: `locked = false;` tells ("locked", False)."""
+def told_near(flow: Flow, start: Statement) -> tuple[tuple[str, bool], ...]:
+    """What straight-line code around a statement sets to a constant, as `facts` would tell it.
+
+    `locked = false;` tells ("locked", False), `op = AGAIN;` tells ("op==AGAIN", True). Such a flag is set next to
+    the unlock that it tells of, so eight statements each way are enough.
+    """
     known: list[tuple[str, bool]] = []
-    now: Statement | None = start
-    for _ in range(8):  # such a flag is set next to the unlock that it tells of
-        edges = flow.edges(now) if now else ()
-        if len(edges) != 1 or edges[0].to is None:
-            break
-        now = edges[0].to
-        texts = [t.text for t in now.tokens]
-        if (
-            now.kind is StatementKind.EXPRESSION
-            and len(texts) == 3
-            and texts[1] == "="
-            and texts[2] in ("0", "1", "true", "false")
-        ):
-            known.append((texts[0], texts[2] in ("1", "true")))
+    for step in (flow.only_next, flow.only_previous):
+        now = step(start)
+        for _ in range(8):
+            if now is None:
+                break
+            texts = [t.text for t in now.tokens]
+            if now.kind is StatementKind.EXPRESSION and len(texts) == 3 and texts[1] == "=":
+                if texts[2] in ("0", "1", "true", "false"):
+                    known.append((texts[0], texts[2] in ("1", "true")))
+                elif now.tokens[2].kind is Kind.WORD:
+                    known.append((f"{texts[0]}=={texts[2]}", True))
+            now = step(now)
     return tuple(known)
 
 
 def contradicts(known: Sequence[tuple[str, bool]]) -> Callable[[Statement, Edge], bool]:
     """A `cut` for Flow.after: an edge that needs the opposite of what is known where the walk began."""
     truth = dict(known)
+    values = dict(operand.split("==", 1) for operand, true in known if true and "==" in operand)
 
     def cut(statement: Statement, edge: Edge) -> bool:
+        if statement.kind is StatementKind.SWITCH and edge.to is not None and edge.to.kind is StatementKind.CASE:
+            value = values.get("".join(t.text for t in statement.tokens))
+            case = "".join(t.text for t in edge.to.tokens)
+            return value is not None and case not in ("", value)
         if statement.kind is not StatementKind.IF or edge.truth is None:
             return False
         return any(truth.get(operand, value) is not value for operand, value in facts(statement.tokens, edge.truth))

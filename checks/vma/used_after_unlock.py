@@ -17,7 +17,7 @@ from reviewbot.kernel import (
     mentions,
     pointer_uses,
     reads_first,
-    told_after,
+    told_near,
     unlocks,
     vma_names,
 )
@@ -67,6 +67,8 @@ def check(code: Code) -> Iterator[Report]:
                 if by_mmap and own:
                     continue
                 for name in sorted(names):
+                    if (name, False) in around[statement]:
+                        continue  # released where there is no VMA
                     about = {name, f"{name}->vm_mm"} & {lock_operand(call) if by_mmap else call.text(0)}
                     if (len(objects) > 1 and by_mmap and not about) or (call.name == "vma_end_read" and not about):
                         continue
@@ -76,7 +78,7 @@ def check(code: Code) -> Iterator[Report]:
                         statement,
                         call,
                         name,
-                        contradicts((*around[statement], *told_after(code.flow(function), statement))),
+                        contradicts((*around[statement], *told_near(code.flow(function), statement))),
                     )
         if not function.whole and not objects and "fault" in (function.name or ""):
             yield from _while_signalling(function, names)

@@ -8,6 +8,7 @@ its cost is linear in the function. Pure.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from reviewbot.c.pattern import closing
@@ -38,7 +39,6 @@ class Flow:
     def __init__(self, function: Function) -> None:
         self.function = function
         self._next: dict[Statement, list[Edge]] = {}
-        self._previous: dict[Statement, list[Statement]] | None = None  # the other way round, made when asked for
         self._labels = {s.tokens[0].text: s for s in function.walk() if s.kind is StatementKind.LABEL and s.tokens}
         self.entry = self._sequence(function.statements, None, None, None)
 
@@ -66,17 +66,31 @@ class Flow:
         """As `after`, from where the function (or what is seen of it) begins."""
         yield from self._walk([self.entry], stop, None)
 
+    @cached_property
+    def _previous(self) -> dict[Statement, list[Statement]]:
+        """The edges the other way round."""
+        found: dict[Statement, list[Statement]] = {}
+        for statement, edges in self._next.items():
+            for edge in edges:
+                if edge.to is not None:
+                    found.setdefault(edge.to, []).append(statement)
+        return found
+
+    def only_next(self, statement: Statement) -> Statement | None:
+        """The one statement that the flow goes to from here; None where there is a choice, or an end."""
+        edges = self.edges(statement)
+        return edges[0].to if len(edges) == 1 else None
+
+    def only_previous(self, statement: Statement) -> Statement | None:
+        """The one statement that leads here, and nowhere else; None where there are several, or it branches."""
+        found = self._previous.get(statement, ())
+        return found[0] if len(found) == 1 and len(self.edges(found[0])) == 1 else None
+
     def before(self, target: Statement, stop: Callable[[Statement], bool] | None = None) -> Iterator[Statement]:
         """Statements from which the flow can reach `target`, each once, nearest first.
 
         Nothing in front of one where `stop` is true.
         """
-        if self._previous is None:
-            self._previous = {}
-            for statement, edges in self._next.items():
-                for edge in edges:
-                    if edge.to is not None:
-                        self._previous.setdefault(edge.to, []).append(statement)
         seen = {target}
         todo = list(self._previous.get(target, ()))
         while todo:

@@ -336,10 +336,11 @@ def contradicts(known: Sequence[tuple[str, bool]]) -> Callable[[Statement, Edge]
     values = dict(operand.split("==", 1) for operand, true in known if true and "==" in operand)
 
     def cut(statement: Statement, edge: Edge) -> bool:
-        if statement.kind is StatementKind.SWITCH and edge.to is not None and edge.to.kind is StatementKind.CASE:
+        if statement.kind is StatementKind.SWITCH:
             value = values.get("".join(t.text for t in statement.tokens))
-            case = "".join(t.text for t in edge.to.tokens)
-            return value is not None and case not in ("", value)
+            cases = (s for s in statement.walk() if s.kind is StatementKind.CASE)
+            wanted = next((s for s in cases if "".join(t.text for t in s.tokens) == value), None)
+            return wanted is not None and edge.to is not wanted
         if statement.kind is not StatementKind.IF or edge.truth is None:
             return False
         return any(truth.get(operand, value) is not value for operand, value in facts(statement.tokens, edge.truth))

@@ -35,6 +35,9 @@ OWN_LOCK = (
     "lock_next_vma",
 )
 
+# different words for what is one mm in nearly every function
+SAME = {"mm", "current->mm", "vma->vm_mm"}
+
 
 @code_rule(
     Severity.ERROR,
@@ -58,6 +61,8 @@ def check(code: Code) -> Iterator[Report]:
         names = vma_names(function)
         around = conditions(function)
         objects = {lock_operand(call) for s in function.walk() for call in (*locks(s), *unlocks(s))}
+        if objects <= SAME:
+            objects = objects and {"mm"}
         own = any(mentions(s, *OWN_LOCK) for s in function.walk())
         for statement in function.walk():
             if statement.kind is not StatementKind.EXPRESSION:
@@ -72,14 +77,9 @@ def check(code: Code) -> Iterator[Report]:
                     about = {name, f"{name}->vm_mm"} & {lock_operand(call) if by_mmap else call.text(0)}
                     if (len(objects) > 1 and by_mmap and not about) or (call.name == "vma_end_read" and not about):
                         continue
-                    yield from _uses(
-                        code,
-                        function,
-                        statement,
-                        call,
-                        name,
-                        contradicts((*around[statement], *told_near(code.flow(function), statement))),
-                    )
+                    # a way on which the pointer is NULL is none on which it is stale
+                    known = (*around[statement], *told_near(code.flow(function), statement), (name, True))
+                    yield from _uses(code, function, statement, call, name, contradicts(known))
         if not function.whole and not objects and "fault" in (function.name or ""):
             yield from _while_signalling(function, names)
 

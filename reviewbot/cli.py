@@ -11,7 +11,9 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from functools import cache
 from importlib import import_module
+from typing import Any
 
 from reviewbot import __version__
 from reviewbot.config import LIMITS, load_config
@@ -28,23 +30,47 @@ EPILOG = (
 )
 
 
-def make_parser() -> argparse.ArgumentParser:
+class _Formatter(argparse.HelpFormatter):
+    """argparse's own asks shutil for the terminal's width, for each option anew, even where no help is printed."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_width())
+
+
+class _Parser(argparse.ArgumentParser):
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, formatter_class=_Formatter, **named)
+
+
+@cache
+def _width() -> int:
+    try:
+        return int(os.environ["COLUMNS"]) - 2
+    except (KeyError, ValueError):
+        pass
+    try:
+        return os.get_terminal_size(1).columns - 2
+    except OSError:
+        return 78
+
+
+def make_Parser() -> argparse.ArgumentParser:
     """All commands and options."""
-    parser = argparse.ArgumentParser(prog="reviewbot", description="review kernel patch series", epilog=EPILOG)
+    parser = _Parser(prog="reviewbot", description="review kernel patch series", epilog=EPILOG)
     parser.add_argument("--version", action="version", version=f"reviewbot {__version__}")
-    common = argparse.ArgumentParser(add_help=False)
+    common = _Parser(add_help=False)
     common.add_argument("--config", metavar="FILE", help="settings, instead of ~/.config/reviewbot/config.toml")
     common.add_argument("-q", "--quiet", action="store_true", help="nothing on stderr but errors")
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    choice = argparse.ArgumentParser(add_help=False)
+    choice = _Parser(add_help=False)
     choice.add_argument("--select", metavar="RULES", action="append", help="only these families, rules or ids (a,b)")
     choice.add_argument("--ignore", metavar="RULES", action="append", help="all but these")
     choice.add_argument("--strict", action="store_true", help="also what is note, info or of low confidence")
-    result = argparse.ArgumentParser(add_help=False)
+    result = _Parser(add_help=False)
     result.add_argument("--format", choices=("full", "terse", "json"), help="full on a terminal, terse when piped")
     result.add_argument("--color", choices=("auto", "always", "never"), default="auto")
     choice.add_argument("--fail-on", choices=LIMITS, help="least severity that makes the exit status 1 (warning)")
-    posting = argparse.ArgumentParser(add_help=False)
+    posting = _Parser(add_help=False)
     posting.add_argument("target", metavar="MESSAGE-ID", help="Message-ID or archive URL of any mail of the posting")
     posting.add_argument("-m", "--mbox", metavar="PATH", help="read an mbox, maildir, mail or public-inbox directory")
     posting.add_argument("--lore-url", metavar="URL", help="public-inbox server or list to fetch from")
@@ -53,15 +79,17 @@ def make_parser() -> argparse.ArgumentParser:
     which.add_argument("--latest", action="store_true", help="the newest revision of the series")
     posting.add_argument("-P", "--patches", metavar="RANGE", help="only these patches: 1-3,5")
     # with prog given, argparse need not format a usage (and import shutil) to find it out
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", prog="reviewbot")
-    commands.add_parser("lore", parents=[posting, choice, result, common], help="review a posting from an archive")
-    check = commands.add_parser("check", parents=[choice, result, common], help="review patches before they are sent")
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", prog="reviewbot", parser_class=_parser
+    )
+    commands.add_Parser("lore", parents=[posting, choice, result, common], help="review a posting from an archive")
+    check = commands.add_Parser("check", parents=[choice, result, common], help="review patches before they are sent")
     check.add_argument("files", nargs="+", metavar="FILE", help="*.patch, mbox, maildir; - is standard input")
-    reply = commands.add_parser(
+    reply = commands.add_Parser(
         "reply", parents=[posting, choice, common], help="the mails that would answer a posting"
     )
     reply.add_argument("-o", "--output", metavar="DIR", help="write drafts (mbox) instead of printing them")
-    rules = commands.add_parser("rules", parents=[common], help="the rules, or one rule's page")
+    rules = commands.add_Parser("rules", parents=[common], help="the rules, or one rule's page")
     rules.add_argument("name", nargs="?", metavar="NAME")
     rules.add_argument("--format", choices=("text", "json"), default="text")
     return parser
@@ -79,7 +107,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    args = make_parser().parse_args(argv)
+    args = make_Parser().parse_args(argv)
     try:
         code = int(import_module(COMMANDS[args.command]).run(args, load_config(args.config)))
         sys.stdout.flush()

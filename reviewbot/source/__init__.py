@@ -8,13 +8,13 @@ revision of a series. Each source's own reading is in its file: `lore` (a public
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from os import PathLike, stat_result
-from pathlib import Path
+from os import PathLike
 from typing import NamedTuple, Protocol
 
 from reviewbot.mail import declared_change_id, has_diff, parse_mail, parse_subject
@@ -145,6 +145,8 @@ def open_source(path: str | PathLike[str]) -> LocalSource:
 
     Raises InputError where there is nothing, or nothing that is known.
     """
+    from pathlib import Path  # not in `check`, which starts without it
+
     from reviewbot.source.epoch import EpochSource, is_epoch
     from reviewbot.source.mbox import MboxSource
 
@@ -153,10 +155,10 @@ def open_source(path: str | PathLike[str]) -> LocalSource:
     return MboxSource(path)
 
 
-def look(path: str | PathLike[str]) -> stat_result:
+def look(path: str | PathLike[str]) -> os.stat_result:
     """os.stat() whose failure is an InputError as git words it."""
     try:
-        return Path(path).stat()
+        return os.stat(path)
     except (OSError, ValueError) as error:
         raise cannot_open(path, error) from error
 

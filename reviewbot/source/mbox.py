@@ -6,14 +6,11 @@ Reads the disk; what a mail says is left to `reviewbot.mail`.
 
 from __future__ import annotations
 
-import gzip
-import io
+import os
 import sys
-import zlib
 from collections import deque
 from collections.abc import Iterator
 from os import PathLike
-from pathlib import Path
 from stat import S_ISDIR
 
 from reviewbot.mail import split_mbox
@@ -32,10 +29,10 @@ class MboxSource:
 
     def __init__(self, path: str | PathLike[str]) -> None:
         """Raises InputError where `path` cannot be opened or holds no mail files."""
-        self.path = Path(path)
-        self.name = "standard input" if str(path) == "-" else str(path)
+        name = os.fspath(path)
+        self.name = "standard input" if name == "-" else name
         self._stdin: bytes | None = None
-        self._files = None if str(path) == "-" else _files(self.path)
+        self._files = None if name == "-" else _files(name)
 
     def mails(self) -> Iterator[tuple[str, bytes]]:
         """(file name, raw mail) of every mail, in the order of the file names and within them.
@@ -70,21 +67,23 @@ class MboxSource:
             return
         for file in self._files:
             try:
-                data = file.read_bytes()
+                with open(file, "rb") as stream:
+                    data = stream.read()
             except OSError as error:
                 raise cannot_open(file, error) from error
-            yield str(file), _unpack(str(file), data)
+            yield file, _unpack(file, data)
 
 
-def _files(path: Path) -> list[Path]:
+def _files(path: str) -> list[str]:
     if not S_ISDIR(look(path).st_mode):
         return [path]
     try:
-        if (path / "cur").is_dir() or (path / "new").is_dir():
+        parts = [part for name in ("cur", "new") if os.path.isdir(part := os.path.join(path, name))]
+        if parts:
             # tmp/ holds what is still being delivered; names begin with the time of delivery
-            found = [file for part in ("cur", "new") if (path / part).is_dir() for file in (path / part).iterdir()]
-            return sorted(found, key=lambda file: file.name)
-        found = sorted(file for file in path.iterdir() if file.name.lower().endswith(_MAIL_FILES))
+            mails = [os.path.join(part, name) for part in parts for name in os.listdir(part)]
+            return sorted(mails, key=os.path.basename)
+        found = sorted(os.path.join(path, name) for name in os.listdir(path) if name.lower().endswith(_MAIL_FILES))
     except OSError as error:
         raise cannot_open(path, error) from error
     if not found:
@@ -95,6 +94,10 @@ def _files(path: Path) -> list[Path]:
 def _unpack(name: str, data: bytes) -> bytes:
     if not data.startswith(_GZIP):
         return data
+    import gzip
+    import io
+    import zlib
+
     try:
         unpacked = gzip.GzipFile(fileobj=io.BytesIO(data)).read(MAX_UNPACKED + 1)
     except (OSError, EOFError, zlib.error) as error:

@@ -54,7 +54,7 @@ def _width() -> int:
         return 78
 
 
-def make_Parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     """All commands and options."""
     parser = _Parser(prog="reviewbot", description="review kernel patch series", epilog=EPILOG)
     parser.add_argument("--version", action="version", version=f"reviewbot {__version__}")
@@ -79,17 +79,15 @@ def make_Parser() -> argparse.ArgumentParser:
     which.add_argument("--latest", action="store_true", help="the newest revision of the series")
     posting.add_argument("-P", "--patches", metavar="RANGE", help="only these patches: 1-3,5")
     # with prog given, argparse need not format a usage (and import shutil) to find it out
-    commands = parser.add_subparsers(
-        dest="command", required=True, metavar="COMMAND", prog="reviewbot", parser_class=_parser
-    )
-    commands.add_Parser("lore", parents=[posting, choice, result, common], help="review a posting from an archive")
-    check = commands.add_Parser("check", parents=[choice, result, common], help="review patches before they are sent")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", prog="reviewbot")
+    commands.add_parser("lore", parents=[posting, choice, result, common], help="review a posting from an archive")
+    check = commands.add_parser("check", parents=[choice, result, common], help="review patches before they are sent")
     check.add_argument("files", nargs="+", metavar="FILE", help="*.patch, mbox, maildir; - is standard input")
-    reply = commands.add_Parser(
+    reply = commands.add_parser(
         "reply", parents=[posting, choice, common], help="the mails that would answer a posting"
     )
     reply.add_argument("-o", "--output", metavar="DIR", help="write drafts (mbox) instead of printing them")
-    rules = commands.add_Parser("rules", parents=[common], help="the rules, or one rule's page")
+    rules = commands.add_parser("rules", parents=[common], help="the rules, or one rule's page")
     rules.add_argument("name", nargs="?", metavar="NAME")
     rules.add_argument("--format", choices=("text", "json"), default="text")
     return parser
@@ -107,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    args = make_Parser().parse_args(argv)
+    args = make_parser().parse_args(argv)
     try:
         code = int(import_module(COMMANDS[args.command]).run(args, load_config(args.config)))
         sys.stdout.flush()

@@ -14,11 +14,11 @@ from datetime import date, datetime, timedelta
 
 from reviewbot.model import Base, BaseHow, Subject
 
-type_version = tuple[int, int]
+Version = tuple[int, int]
 
 # Day of each final release (kernel.org, and the v* tags of Linus' tree). What is new in v(N+1) is in
 # mainline from its -rc1 on, two weeks after vN: the merge window's length since 2005.
-RELEASES: tuple[tuple[type_version, date], ...] = tuple(
+RELEASES: tuple[tuple[Version, date], ...] = tuple(
     ((int(version.split(".")[0]), int(version.split(".")[1])), date.fromisoformat(day))
     for version, day in (
         pair.split()
@@ -40,12 +40,11 @@ _MERGE_WINDOW = timedelta(days=14)
 _STARTS = tuple(day + _MERGE_WINDOW for _, day in RELEASES)
 
 # [PATCH 5.4], [PATCH stable-5.4 1/3], [PATCH 5.4.y], [PATCH AUTOSEL 5.10 12/30], [PATCH 6.1/6.6]
-_PREFIX = re.compile(
-    r"(?:linux-)?(?:stable[-/]|queue[-/]|v|for-)?(\d{1,2})\.(\d{1,3})(?:\.y|\.\d+|-stable|\.x)?$", re.I
-)
+_PREFIX = re.compile(r"(?:^|[-/@:])v?([4-7])\.(\d{1,3})(?:\.(?:[xy]|\d+))?(?:-[a-z][a-z0-9]*)?$", re.I)
+_TREE = re.compile(r" to (?:the |apply to )(\d)\.(\d{1,3})-stable tree$")
 
 
-def parse_version(text: str) -> type_version:
+def parse_version(text: str) -> Version:
     """'v6.12' or '6.12' -> (6, 12). Raises ValueError on anything else."""
     match = re.fullmatch(r"v?(\d{1,3})\.(\d{1,3})", text)
     if not match:
@@ -53,7 +52,7 @@ def parse_version(text: str) -> type_version:
     return int(match[1]), int(match[2])
 
 
-def version_at(day: date) -> type_version:
+def version_at(day: date) -> Version:
     """The newest kernel whose merge window had closed on that day: what a patch of that day is for.
 
     Before the first known release that is (3, 0); behind the last one known, the number after it.
@@ -68,18 +67,27 @@ def version_at(day: date) -> type_version:
 
 
 def find_base(commit: str | None, subjects: Sequence[Subject], dates: Sequence[datetime | None]) -> Base:
-    """The base of a posting from what its mails say; a tree, where there is one, knows better."""
-    how, version = BaseHow.UNKNOWN, None
+    """The base of a posting from what its mails say; a tree, where there is one, knows better.
+
+    `subjects` and `dates` are the cover letter's first: the first that names a kernel counts, and the latest date,
+    for one mail's clock may stand in 1970.
+    """
     known = [date for date in dates if date is not None]
-    if known:
-        how, version = BaseHow.DATE, version_at(min(known).date())
-    for subject in subjects:
-        for prefix in subject.prefixes:
-            match = _PREFIX.match(prefix.split("/")[0]) or _PREFIX.match(prefix)
-            if match and 2 < int(match[1]) < 20:
-                how, version = BaseHow.PREFIX, (int(match[1]), int(match[2]))
-                break
+    how, version = (BaseHow.DATE, version_at(max(known).date())) if known else (BaseHow.UNKNOWN, None)
+    named = next((kernel for subject in subjects if (kernel := _named(subject))), None)
+    if named:
+        how, version = BaseHow.PREFIX, named
     if commit:
         # the hash alone tells no version without a tree: the facts still come from prefix or date
         return Base(commit, version, how if how is BaseHow.PREFIX else BaseHow.DECLARED)
     return Base(None, version, how)
+
+
+def _named(subject: Subject) -> Version | None:
+    """The kernel that a subject names: [PATCH 5.4 1/3], "... has been added to the 5.4-stable tree"."""
+    if match := _TREE.search(subject.full):
+        return int(match[1]), int(match[2])
+    for prefix in subject.prefixes:
+        if match := _PREFIX.search(prefix.split("/")[0]) or _PREFIX.search(prefix):
+            return int(match[1]), int(match[2])
+    return None

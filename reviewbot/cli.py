@@ -39,7 +39,8 @@ class _Formatter(argparse.HelpFormatter):
 
 class _Parser(argparse.ArgumentParser):
     def __init__(self, *args: Any, **named: Any) -> None:
-        super().__init__(*args, formatter_class=_Formatter, **named)
+        named.setdefault("formatter_class", _Formatter)
+        super().__init__(*args, **named)
 
 
 @cache
@@ -69,7 +70,7 @@ def make_parser() -> argparse.ArgumentParser:
     result = _Parser(add_help=False)
     result.add_argument("--format", choices=("full", "terse", "json"), help="full on a terminal, terse when piped")
     result.add_argument("--color", choices=("auto", "always", "never"), default="auto")
-    choice.add_argument("--fail-on", choices=LIMITS, help="least severity that makes the exit status 1 (warning)")
+    result.add_argument("--fail-on", choices=LIMITS, help="least severity that makes the exit status 1 (warning)")
     posting = _Parser(add_help=False)
     posting.add_argument("target", metavar="MESSAGE-ID", help="Message-ID or archive URL of any mail of the posting")
     posting.add_argument("-m", "--mbox", metavar="PATH", help="read an mbox, maildir, mail or public-inbox directory")

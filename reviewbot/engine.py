@@ -76,17 +76,12 @@ def _review_file(
         return
     for rule in candidates:
         try:
-            after.effort.allow(len(after.tokens))
-            reports = list(_once(rule.check(after)))
+            reports, cut = _run(rule, after)
+            if cut:
+                not_run.append(NotRun(rule.name, f"{cut} in {diff.path}"))
             if not reports:
                 continue
-            if len(reports) == MOST:
-                not_run.append(NotRun(rule.name, f"stopped after {MOST} findings in {diff.path}"))
-            before.effort.allow(len(before.tokens))
-            old = Counter(_key(report, before) for report in _once(rule.check(before)))
-        except TooMuchError:
-            not_run.append(NotRun(rule.name, f"gave up on {diff.path}: more to follow there than in real code"))
-            continue
+            old = Counter(_key(report, before) for report in _run(rule, before)[0])
         except Exception as error:  # noqa: BLE001 - a rule is a plug-in: its bug must cost only its findings
             line = diff.message_line
             message = f"rule {rule.name} failed on {diff.path}: {type(error).__name__}: {error}"
@@ -95,16 +90,21 @@ def _review_file(
         yield from _findings(rule, patch, after, reports, old, removed)
 
 
-def _once(reports: Iterable[Report]) -> Iterator[Report]:
-    """A place that is reached on two ways is one report; a rule is stopped after MOST of them."""
-    seen: set[tuple[object, ...]] = set()
-    for report in reports:
-        key = (report.at[0], report.at[-1], report.message)
-        if key not in seen:
-            seen.add(key)
-            yield report
-            if len(seen) == MOST:
-                return
+def _run(rule: CodeRule, code: Code) -> tuple[list[Report], str | None]:
+    """What a rule reports of one side of a file, and why it was stopped, None where it came to its end.
+
+    A place that is reached on two ways is one report.
+    """
+    found: dict[tuple[object, ...], Report] = {}
+    code.effort.allow(len(code.tokens))
+    try:
+        for report in rule.check(code):
+            found.setdefault((report.at[0], report.at[-1], report.message), report)
+            if len(found) == MOST:
+                return list(found.values()), f"stopped after {MOST} findings"
+    except TooMuchError:
+        return list(found.values()), "gave up: more to follow than in real code"
+    return list(found.values()), None
 
 
 def _key(report: Report, code: Code) -> tuple[str, ...]:
@@ -149,6 +149,7 @@ def _findings(
             patch=patch,
             function=name,
             fingerprint=fingerprint(rule.name, code.path, name, (place.text for place in report.at), occurrence),
+            rule_id=rule.id,
             yields_to=rule.yields_to,
             preexisting=preexisting,
         )

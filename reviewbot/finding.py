@@ -27,6 +27,7 @@ class Finding(NamedTuple):
     patch: Patch  # the patch that brought it about
     function: str | None
     fingerprint: str
+    rule_id: str = ""  # DR06
     yields_to: tuple[str, ...] = ()  # rules whose findings on the same line say it already
     preexisting: bool = False  # was there before the patch: never shown by default, never mailed
     shown: bool = True

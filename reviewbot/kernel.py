@@ -7,10 +7,12 @@ belong here: reading C, judging it. Pure.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 
 from reviewbot.c.code import Call, Code, calls
 from reviewbot.c.flow import Edge, Flow, facts
+from reviewbot.c.pattern import closing
 from reviewbot.c.skeleton import Function, Statement, StatementKind
 from reviewbot.c.tokens import Kind, Token
 
@@ -37,6 +39,9 @@ RAW_LOCKS = (
 RAW_UNLOCKS = ("up_read", "up_write", "up_read_non_owner")
 # what ends the protection of a VMA: include/linux/mm.h (vma_end_read, release_fault_lock)
 VMA_UNLOCKS = ("vma_end_read", "release_fault_lock")
+
+# no suggestion for a longer line: code has 100 columns, and a hostile line would be copied for each call on it
+LONGEST_LINE = 400
 
 # old call -> new call (include/linux/mmap_lock.h; the conversion of 5.8, d8ed45c5dcd4 and its series)
 REPLACEMENTS = {
@@ -96,7 +101,7 @@ LOCKED_CALLS = (
     "__get_user_pages_remote",
     "populate_vma_page_range",
     "faultin_page_range",
-    "get_user_page_vma_remote",
+    "faultin_vma_page_range",
 )
 # what a fault handler may call that drops the lock before VM_FAULT_RETRY: mm/filemap.c:1687, fs/userfaultfd.c:373,
 # mm/internal.h:1046 and :365, mm/memory.c:3272, drivers/gpu/drm/ttm/ttm_bo_vm.c
@@ -128,12 +133,16 @@ def foll_definitions(code: Code) -> Iterator[tuple[Token, str]]:
             yield token, "".join(t.text for t in tokens[n + 1 : end])
 
 
+# mm, vm_mm, init_mm; dup_mmap()'s oldmm (kernel/fork.c), mm1
+_MM_NAME = re.compile(r"(?:^|_|^old|^new)mm\d?$")
+
+
 def is_mm(operand: Sequence[Token]) -> bool:
     """An expression that is a pointer to an mm_struct, by its last name: mm, vma->vm_mm, current->mm, src_mm."""
     texts = [t.text for t in operand]
     while texts and texts[-1] in (")", "("):
         texts.pop()
-    return bool(texts) and (texts[-1] in ("mm", "vm_mm") or texts[-1].endswith("_mm"))
+    return bool(texts) and texts[-1] != "drm_mm" and _MM_NAME.search(texts[-1]) is not None
 
 
 def mm_of_lock(argument: Sequence[Token], members: Sequence[str] = ("mmap_lock", "mmap_sem")) -> str | None:
@@ -160,9 +169,9 @@ def replacement(code: Code, call: Call) -> str | None:
 
 
 def substituted(code: Code, tokens: Sequence[Token], text: str) -> str | None:
-    """The line that the tokens stand on with `text` in their place; None where they span lines."""
+    """The line that the tokens stand on with `text` in their place; None where they span lines, or it is too long."""
     first, last = tokens[0], tokens[-1]
-    if first.line != last.line:
+    if first.line != last.line or len(code.lines[first.line].text) > LONGEST_LINE:
         return None
     line = code.lines[first.line].text
     return line[: first.column] + text + line[last.column + len(last.text) :]
@@ -187,6 +196,13 @@ def lock_operand(call: Call) -> str:
     if call.name.startswith("mmap_"):
         return call.text(0)
     return mm_of_lock(call.arguments[0]) or "" if call.arguments else ""
+
+
+def locked_argument(call: Call) -> str | None:
+    """The local variable by which a call tells that it dropped the lock (`&locked`); None for NULL and for what the
+    caller was given."""
+    found = (a[1].text for a in reversed(call.arguments) if len(a) == 2 and a[0].text == "&")
+    return next((name for name in found if name.endswith("locked")), None)
 
 
 def has_word(tokens: Sequence[Token], *words: str) -> bool:
@@ -217,6 +233,8 @@ def vma_names(function: Function) -> frozenset[str]:
                     names.add(tokens[n].text)
             elif [t.text for t in tokens[n : n + 3 : 2]] == ["struct", "*"] and tokens[n + 1].text != "vm_area_struct":
                 others.update(t.text for t in tokens[n + 3 : n + 4])
+            elif token.text in ("vm_area_alloc", "vm_area_dup") and n >= 2 and tokens[n - 1].text == "=":
+                others.add(tokens[n - 2].text)  # not yet in any tree: its function's own
     if takes_vm_fault(function):
         names.add("vmf->vma")
     return frozenset(names - others)
@@ -271,6 +289,16 @@ _NO_CALL = frozenset(
         "IS_ERR",
         "PTR_ERR",
         "IS_ERR_OR_NULL",
+        "PTR_ERR_OR_ZERO",
+        "ERR_CAST",
+        "VM_WARN_ON",
+        "VM_WARN_ON_ONCE",
+        "offsetof",
+        "printk",
+        "pr_debug",
+        "pr_info",
+        "pr_warn",
+        "pr_err",
         "WARN_ON",
         "BUG_ON",
         "VM_BUG_ON",
@@ -335,6 +363,11 @@ def contradicts(known: Sequence[tuple[str, bool]]) -> Callable[[Statement, Edge]
     truth = dict(known)
     values = dict(operand.split("==", 1) for operand, true in known if true and "==" in operand)
 
+    def other(operand: str, value: bool) -> bool:
+        """`mode == B` where mode is known to be A."""
+        name, equal, constant = operand.partition("==")
+        return bool(value and equal and values.get(name, constant) != constant)
+
     def cut(statement: Statement, edge: Edge) -> bool:
         if statement.kind is StatementKind.SWITCH:
             value = values.get("".join(t.text for t in statement.tokens))
@@ -343,40 +376,71 @@ def contradicts(known: Sequence[tuple[str, bool]]) -> Callable[[Statement, Edge]
             return wanted is not None and edge.to is not wanted
         if statement.kind is not StatementKind.IF or edge.truth is None:
             return False
-        return any(truth.get(operand, value) is not value for operand, value in facts(statement.tokens, edge.truth))
+        return any(
+            truth.get(operand, value) is not value or other(operand, value)
+            for operand, value in facts(statement.tokens, edge.truth)
+        )
 
     return cut
 
 
 def variable_tokens(function: Function, name: str) -> list[Token]:
     """All tokens that are assigned to a variable in a function (`x = ..`, `x |= ..`, its initialiser)."""
-    found: list[Token] = []
+    return [token for _, _, value in _assignments(function, name) for token in value]
+
+
+def _assignments(function: Function, name: str) -> Iterator[tuple[Statement, str, list[Token]]]:
+    """(statement, operator, value) of each assignment to a variable."""
     for s in function.walk():
         tokens = s.tokens
         for n, token in enumerate(tokens):
-            if (
-                token.text == name
-                and n + 1 < len(tokens)
-                and tokens[n + 1].text in ("=", "|=")
-                and (not n or tokens[n - 1].text not in ("->", "."))
-            ):
+            operator = tokens[n + 1].text if token.text == name and n + 1 < len(tokens) else ""
+            if operator in ("=", "|=", "&=", "^=") and (not n or tokens[n - 1].text not in ("->", ".")):
+                value: list[Token] = []
                 depth = 0
-                for value in tokens[n + 2 :]:
-                    depth += value.text in ("(", "[", "{")
-                    depth -= value.text in (")", "]", "}")
-                    if depth < 0 or (depth == 0 and value.text == ","):
+                for t in tokens[n + 2 :]:
+                    depth += t.text in ("(", "[", "{")
+                    depth -= t.text in (")", "]", "}")
+                    if depth < 0 or (depth == 0 and t.text == ","):
                         break
-                    found.append(value)
-    return found
+                    value.append(t)
+                yield s, operator, value
 
 
 def flag_tokens(function: Function | None, argument: Sequence[Token]) -> list[Token]:
-    """The tokens that make a flags argument: its own, and what is assigned to the local variables in it."""
-    found = list(argument)
+    """The flags that an argument surely has: its own, and those of the local variables in it.
+
+    A variable whose value depends on the way (set twice, cleared, set under a condition) tells only what it has on
+    every way; what stands behind ~ is not set.
+    """
+    found = _set_flags(argument)
     if function:
+        around: dict[Statement, tuple[tuple[str, bool], ...]] | None = None
         for token in argument:
             if token.kind is Kind.WORD and not token.text.isupper():
-                found.extend(variable_tokens(function, token.text))
+                assigned_to = list(_assignments(function, token.text))
+                if sum(operator == "=" for _, operator, _ in assigned_to) > 1 or any(
+                    operator in ("&=", "^=") for _, operator, _ in assigned_to
+                ):
+                    continue
+                around = conditions(function) if around is None and assigned_to else around
+                for s, operator, value in assigned_to:
+                    if operator == "=" or not (around or {}).get(s):
+                        found.extend(_set_flags(value))
+    return found
+
+
+def _set_flags(tokens: Sequence[Token]) -> list[Token]:
+    """Tokens without those behind a ~."""
+    found: list[Token] = []
+    n = 0
+    while n < len(tokens):
+        if tokens[n].text == "~":
+            bracket = n + 1 < len(tokens) and tokens[n + 1].text == "("
+            n = (closing(tokens, n + 1) or len(tokens)) if bracket else n + 2
+            continue
+        found.append(tokens[n])
+        n += 1
     return found
 
 

@@ -44,7 +44,11 @@ _MBOXRD = re.compile(rb"^>(>*From )", re.M)
 _BRACKETS = re.compile(r"\s*\[([^\[\]]*)\]:?")
 _REPLY = re.compile(r"\s*(?:re|aw|fwd?|sv|antw|回复|答复|转发)\s*(?:\[\d+\])?\s*[:：]\s*", re.I)
 # v2, PATCHv2, RFC/v2, v2.1; not ipv6, and v5.15 is a kernel
-_VERSION = re.compile(r"(?:^(?:patch|rfc|resend)?|(?<=[^a-z0-9]))v(?:er(?:sion)?)?\.?([0-9]{1,3})(?:\.[0-9])?$", re.I)
+_VERSION = re.compile(
+    r"(?:^(?:patch|rfc|resend)?|(?<=[^a-z0-9]))v(?:er(?:sion)?)?\.?"
+    r"(?!4\.[49]$|5\.4$|6\.[16]$)([0-9]{1,3})(?:\.[0-9])?$",  # the kernels with long support are no v5.4 of a series
+    re.I,
+)
 _COUNTER = re.compile(r"([0-9]{1,4})/([0-9]{1,4})$")
 _INBODY = re.compile(r"(?:From|Date|Subject|Author): ", re.I)
 _TRAILER = re.compile(

@@ -278,8 +278,11 @@ def _text(review: Review, settings: ReplySettings, mail: Mail, kept: Sequence[Fi
 
 
 def _base(series: Series) -> str:
-    how = series.base.how
-    return f"{_ascii(str(series.base))}, {_HOW[how]}" if how is not BaseHow.UNKNOWN else _HOW[how]
+    base = series.base
+    if base.how is BaseHow.DECLARED and base.commit and base.version:
+        # the hash alone tells no version
+        return f"commit {_ascii(base.commit[:12])} as declared, taken for v{base.version[0]}.{base.version[1]}"
+    return f"{_ascii(str(base))}, {_HOW[base.how]}" if base.how is not BaseHow.UNKNOWN else _HOW[base.how]
 
 
 def quoted(line: str) -> str:

@@ -46,7 +46,7 @@ def _decide(finding: Finding, selection: Selection) -> Finding:
     why: str | None = None
     if finding.preexisting:
         why = PREEXISTING
-    elif reason := suppressed(finding.patch, finding.rule):
+    elif reason := suppressed(finding.patch, finding.rule, finding.rule_id):
         why = f"{IGNORED}: {reason}"
     elif not selection.strict and finding.confidence is Confidence.LOW:
         why = LOW_CONFIDENCE
@@ -58,7 +58,8 @@ def _decide(finding: Finding, selection: Selection) -> Finding:
 def _yield(finding: Finding, said: Collection[tuple[str, int, str, int]]) -> Finding:
     """Two rules about one line: the one that knows more speaks."""
     for rule in finding.yields_to:
-        if finding.shown and (rule, finding.patch.index, finding.span.path, finding.span.line) in said:
+        lines = range(finding.span.line, finding.span.end_line + 1)
+        if finding.shown and any((rule, finding.patch.index, finding.span.path, line) in said for line in lines):
             return finding._replace(shown=False, why_not_shown=f"{SAID_BY} {rule}")
     return finding
 
@@ -77,12 +78,12 @@ def _fold(findings: Iterable[Finding]) -> Iterator[Finding]:
             yield from group
 
 
-def suppressed(patch: Patch, rule: str) -> str | None:
+def suppressed(patch: Patch, rule: str, rule_id: str = "") -> str | None:
     """The reason given below the patch's --- for not reporting a rule; None where there is none.
 
     Without a reason it does not count: that is the price of silence.
     """
     for line in patch.notes.split("\n"):
-        if (match := _IGNORE.match(line)) and matches((match[1],), rule):
+        if (match := _IGNORE.match(line)) and matches((match[1],), rule, rule_id):
             return match[2].strip()
     return None

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from reviewbot.c.code import Code
 from reviewbot.c.tokens import Token
-from reviewbot.kernel import INTERNAL_FOLL
+from reviewbot.kernel import INTERNAL_FOLL, flag_tokens
 from reviewbot.model import Confidence, Severity
 from reviewbot.rule import Report, Scope, code_rule
 
@@ -25,6 +25,11 @@ SCOPE = Scope(
         "mm/internal.h",
     )
 )
+CURES = {
+    "FOLL_PIN": "pin_user_pages*() sets it",
+    "FOLL_REMOTE": "*_user_pages_remote() sets it",
+    "FOLL_FAST_ONLY": "use *_user_pages_fast_only()",
+}
 
 
 @code_rule(
@@ -41,17 +46,14 @@ def check(code: Code) -> Iterator[Report]:
     inside = set[Token]()
     if code.path.startswith("mm/"):
         names = {t.text for t in code.tokens if EXTERNAL.match(t.text)}
-        inside = {token for call in code.calls(*names) for argument in call.arguments for token in argument}
+        for call in code.calls(*names):
+            function = code.function_of(call.tokens[0])
+            inside.update(token for argument in call.arguments for token in flag_tokens(function, argument))
     for token in code.tokens:
         first = INTERNAL_FOLL.get(token.text)
         if first is None or (code.version and code.version < first) or not code.changed(token):
             continue
         if code.path.startswith("mm/") and token not in inside:
             continue
-        cure = {
-            "FOLL_PIN": "pin_user_pages*() sets it",
-            "FOLL_REMOTE": "*_user_pages_remote() sets it",
-            "FOLL_FAST_ONLY": "use *_user_pages_fast_only()",
-        }
-        hint = cure.get(token.text, "the external interface rejects it with -EINVAL")
+        hint = CURES.get(token.text, "the external interface rejects it with -EINVAL")
         yield Report([token], f"{token.text} is internal to mm (mm/internal.h): {hint}")

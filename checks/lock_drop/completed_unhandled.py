@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reviewbot.c.code import Code, calls
+from reviewbot.c.code import Call, Code, calls
 from reviewbot.c.flow import facts
 from reviewbot.c.skeleton import Function, Statement, StatementKind
-from reviewbot.c.tokens import Token
-from reviewbot.kernel import VMA_UNLOCKS, mentions, takes_vm_fault, unlocks
+from reviewbot.c.tokens import Kind, Token
+from reviewbot.kernel import RETRY_FLAGS, VMA_UNLOCKS, flag_tokens, has_word, mentions, takes_vm_fault, unlocks
 from reviewbot.model import Confidence, Severity
 from reviewbot.rule import Report, code_rule
 
@@ -35,28 +35,63 @@ def check(code: Code) -> Iterator[Report]:
 
 def _released_unless_retry(code: Code, function: Function, statement: Statement) -> tuple[Token, ...] | None:
     """The call that releases the lock on the way on which RETRY is not set."""
-    if not _of_a_whole_fault(function):
-        return None
-    without = next(
-        (edge for edge in code.flow(function).edges(statement) if _means_no_retry(statement, edge.truth)), None
-    )
-    if without is None or without.to is None or (takes_vm_fault(function) and not _calls_fault(function)):
-        return None
     flow = code.flow(function)
+    without = next((edge.to for edge in flow.edges(statement) if _means_no_retry(statement, edge.truth)), None)
+    if without is None or not _of_a_whole_fault(function) or (takes_vm_fault(function) and not _calls_fault(function)):
+        return None
+    # `if (!(ret & VM_FAULT_RETRY)) unlock` speaks for itself; where an unlock follows the test, what stands between the
+    # fault and the test must be seen: it may have returned on COMPLETED
+    if not any(next(_releases(s), None) for s in statement.body) and not _seen_from_fault(code, function, statement):
+        return None
 
     def stop(s: Statement) -> bool:
         return mentions(s, "VM_FAULT_RETRY", "handle_mm_fault") or next(unlocks(s), None) is not None
 
-    for reached in (without.to, *(flow.after(without.to, stop) if not stop(without.to) else ())):
-        call = next(unlocks(reached), None) or next(calls(reached.tokens, *VMA_UNLOCKS), None)
-        if call:
+    for reached in (without, *(flow.after(without, stop) if not stop(without) else ())):
+        if call := next(_releases(reached), None):
             return call.tokens
     return None
 
 
+def _releases(statement: Statement) -> Iterator[Call]:
+    yield from unlocks(statement)
+    yield from calls(statement.tokens, *VMA_UNLOCKS)
+
+
+def _seen_from_fault(code: Code, function: Function, test: Statement) -> bool:
+    """The call that faults is seen, may retry as far as its flags tell, and nobody else is asked about its result."""
+    earlier = list(code.flow(function).before(test, lambda s: mentions(s, "handle_mm_fault")))
+    fault = next((c for s in earlier for c in calls(s.tokens, "handle_mm_fault") if len(c.arguments) > 2), None)
+    if fault is None:
+        return False
+    flags = flag_tokens(function, fault.arguments[2])
+    if all(t.text.isupper() for t in flags if t.kind is Kind.WORD) and not has_word(flags, *RETRY_FLAGS):
+        return False
+    results = {t.text for t in test.tokens if t.kind is Kind.WORD and not t.text.isupper()}
+    return not any(
+        len(argument) == 1 and argument[0].text in results and call != "fault_signal_pending"
+        for s in earlier
+        for call, arguments in _all_calls(s)
+        for argument in arguments
+    )
+
+
+def _all_calls(statement: Statement) -> Iterator[tuple[str, tuple[tuple[Token, ...], ...]]]:
+    names = {t.text for t in statement.tokens if t.kind is Kind.WORD} - {"unlikely", "likely"}
+    for call in calls(statement.tokens, *names):
+        yield call.name, call.arguments
+
+
 def _means_no_retry(statement: Statement, truth: bool | None) -> bool:
-    return truth is not None and any(
-        "VM_FAULT_RETRY" in operand and not value for operand, value in facts(statement.tokens, truth)
+    if truth is None:
+        return False
+    if any("VM_FAULT_RETRY" in operand and not value for operand, value in facts(statement.tokens, truth)):
+        return True
+    # `(fault & VM_FAULT_RETRY) && (flags & FAULT_FLAG_ALLOW_RETRY)`: RETRY comes only where it is allowed
+    return (
+        not truth
+        and mentions(statement, "FAULT_FLAG_ALLOW_RETRY")
+        and any("VM_FAULT_RETRY" in operand and value for operand, value in facts(statement.tokens, True))
     )
 
 

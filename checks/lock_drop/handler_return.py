@@ -23,7 +23,7 @@ ERRORS = (
 )
 
 
-@code_rule(Severity.ERROR, id="DR07", words=("VM_FAULT_RETRY", "mmap_read_unlock"))
+@code_rule(Severity.ERROR, id="DR07", words=("VM_FAULT_RETRY", "mmap_read_unlock", "release_fault_lock"))
 def check(code: Code) -> Iterator[Report]:
     """Functions that are given a struct vm_fault."""
     for function in code.functions:
@@ -57,10 +57,12 @@ def _judge(code: Code, function: Function, statement: Statement, token: Token) -
     before = _before(code, function, statement)
     if before is None:
         return
-    for earlier in before:
+    # `ret = VM_FAULT_RETRY;` may come first, as in handle_userfault(): what drops the lock may follow it
+    later = () if statement.kind is StatementKind.RETURN else code.flow(function).after(statement, _never)
+    for earlier in (*before, *later):
         if any(
             t.text in HANDLER_DROPS or ("unlock" in t.text and "mmap" in t.text) for t in earlier.tokens
-        ) or _given_vmf(earlier):
+        ) or _given_vmf(function, earlier):
             return
     around = [s for s in function.walk() if s.kind is StatementKind.IF and s.holds(statement)]
     if any(mentions(s, "FAULT_FLAG_VMA_LOCK", "FAULT_FLAG_RETRY_NOWAIT") for s in around):
@@ -95,7 +97,9 @@ def _judge(code: Code, function: Function, statement: Statement, token: Token) -
 
 def _after_drop(code: Code, function: Function, statement: Statement) -> Iterator[Report]:
     """A handler that releases the mmap_lock itself: may it, and does it say so?"""
-    drop = next((call for call in unlocks(statement) if "write" not in call.name), None)
+    drop = next((call for call in unlocks(statement) if "write" not in call.name), None) or next(
+        calls(statement.tokens, "release_fault_lock"), None
+    )
     if drop is None or not function.opened:
         return
     if any(next(locks(s), None) for s in code.flow(function).before(statement)):
@@ -122,12 +126,21 @@ def _before(code: Code, function: Function, target: Statement) -> list[Statement
     return list(code.flow(function).before(target))
 
 
-def _given_vmf(statement: Statement) -> bool:
+def _never(_: Statement) -> bool:
+    return False
+
+
+def _given_vmf(function: Function, statement: Statement) -> bool:
     """A call gets the vm_fault itself: it may be what dropped the lock."""
     tokens = statement.tokens
+    names = {"vmf"} | {
+        name.text
+        for kind, star, name in zip(function.header, function.header[1:], function.header[2:], strict=False)
+        if (kind.text, star.text) == ("vm_fault", "*")
+    }
     for n, token in enumerate(tokens):
         if (
-            token.text in ("vmf", "fault", "fe")
+            token.text in names
             and n
             and tokens[n - 1].text in ("(", ",")
             and n + 1 < len(tokens)

@@ -9,11 +9,23 @@ from itertools import pairwise
 from reviewbot.c.code import Call, Code, assigned, calls
 from reviewbot.c.flow import facts
 from reviewbot.c.skeleton import Function, Statement, StatementKind
-from reviewbot.kernel import LOCKED_CALLS, conditions, lock_operand, locks, mentions, unlocks, variable_tokens
+from reviewbot.kernel import (
+    LOCKED_CALLS,
+    conditions,
+    lock_operand,
+    locked_argument,
+    locks,
+    mentions,
+    unlocks,
+    variable_tokens,
+)
 from reviewbot.model import Severity
 from reviewbot.rule import Report, code_rule
 
 IF = StatementKind.IF
+
+# they find the mm themselves: current->mm, vma->vm_mm
+NO_MM = ("get_user_pages_locked", "pin_user_pages_locked", "populate_vma_page_range")
 
 
 @code_rule(Severity.ERROR, id="DR05", words=(*LOCKED_CALLS, "locked"))
@@ -23,7 +35,7 @@ def check(code: Code) -> Iterator[Report]:
     for function in code.functions:
         for statement in function.walk():
             for call in calls(statement.tokens, *LOCKED_CALLS):
-                name = _locked(call)
+                name = locked_argument(call)
                 if name:
                     yield from _before(function, call, name)
                     yield from _after(code, function, statement, call, name)
@@ -43,14 +55,6 @@ def _written(statement: Statement) -> str | None:
     if texts[:1] == ["*"] and "->" in texts and texts[-3:-1] == ["locked", "="] and texts[-1] in ("0", "false"):
         return "".join(texts[1:-2])
     return None
-
-
-def _locked(call: Call) -> str | None:
-    """The local variable that is handed over by address; None for NULL and for what the caller was given."""
-    argument = next(
-        (a for a in reversed(call.arguments) if len(a) == 2 and a[0].text == "&" and "lock" in a[1].text), None
-    )
-    return argument[1].text if argument else None
 
 
 def _before(function: Function, call: Call, name: str) -> Iterator[Report]:
@@ -90,11 +94,13 @@ def _after(code: Code, function: Function, statement: Statement, call: Call, nam
         return name in assigned(s) or (mentions(s, name) and s is not statement)
 
     mm = call.text(0)
+    objects = {lock_operand(c) for s in function.walk() for c in (*locks(s), *unlocks(s))}
     for reached in flow.after(statement, settled):
         if settled(reached):
             continue
         for release in unlocks(reached):
-            if lock_operand(release) == mm or mm in ("vma", "start", "addr"):
+            # no mm among the arguments, or one lock in all of the function: it is that one
+            if lock_operand(release) == mm or call.name in NO_MM or len(objects) == 1:
                 yield Report(
                     call.tokens,
                     f"{call.name}() may have dropped the lock: {release.name}() without a test of '{name}'",

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from reviewbot.c.code import Code
 from reviewbot.c.skeleton import Function
@@ -43,4 +44,6 @@ def _uninitialised(function: Function, name: str) -> bool:
             declared = texts[texts.index(name) + 1 : texts.index(name) + 2] != ["="]
         elif any(text == name and (not n or texts[n - 1] != "&") for n, text in enumerate(texts)):
             read = True
+        elif any(pair == ("&", name) for pair in pairwise(texts)) and "fixup_user_fault" not in texts:
+            return False  # somebody else was asked to give it its value
     return declared and read and not variable_tokens(function, name)

@@ -26,6 +26,8 @@ def check(code: Code) -> Iterator[Report]:
                 flags = flag_tokens(function, call.arguments[2]) if len(call.arguments) > 2 else []
                 if not has_word(flags, *ALLOWING) or has_word(flags, "FAULT_FLAG_RETRY_NOWAIT"):
                     continue
+                if code.version and code.version < (6, 6) and has_word(flags, "FAULT_FLAG_VMA_LOCK"):
+                    continue
                 if mentions(statement, *TOLD):
                     continue
                 flow = code.flow(function)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from reviewbot.c.code import Call, Code, assigned, calls
-from reviewbot.c.flow import Edge
+from reviewbot.c.flow import Edge, facts
 from reviewbot.c.skeleton import Function, Statement, StatementKind
 from reviewbot.kernel import (
     LOCKED_CALLS,
@@ -15,6 +15,7 @@ from reviewbot.kernel import (
     contradicts,
     flag_tokens,
     has_word,
+    locked_argument,
     mentions,
     pointer_uses,
     reads_first,
@@ -38,33 +39,35 @@ def check(code: Code) -> Iterator[Report]:
             for call in calls(
                 statement.tokens, "fixup_user_fault", "handle_mm_fault", "userfaultfd_remove", *LOCKED_CALLS
             ):
-                told = _told_by(function, call)
-                if (
-                    told is None
-                    or mentions(statement, "VM_FAULT_RETRY", "VM_FAULT_COMPLETED")
-                    or _tested_at_once(statement, call)
-                ):
+                told = _told_by(code, function, call)
+                if told is None or mentions(statement, "VM_FAULT_RETRY", "VM_FAULT_COMPLETED"):
                     continue
                 yield from _uses(code, function, statement, call, told, names, contradicts(around[statement]))
             yield from _dropped_in_walk(statement)
 
 
-def _told_by(function: Function, call: Call) -> frozenset[str] | None:
+def _told_by(code: Code, function: Function, call: Call) -> frozenset[str] | None:
     """Words by which the code learns that the lock was dropped; None where this call cannot drop it."""
     if call.name == "handle_mm_fault":
         flags = flag_tokens(function, call.arguments[2]) if len(call.arguments) > 2 else []
+        if code.version and code.version < (6, 6) and has_word(flags, "FAULT_FLAG_VMA_LOCK"):
+            return None
         allowing = has_word(flags, *(RETRY_FLAGS - {"FAULT_FLAG_KILLABLE"}))
         return frozenset(("VM_FAULT_RETRY", "VM_FAULT_COMPLETED")) if allowing else None
     if call.name == "userfaultfd_remove":
         return frozenset()
-    places = (a[1].text for a in reversed(call.arguments) if len(a) == 2 and a[0].text == "&" and "lock" in a[1].text)
-    name = next(places, None)
+    name = locked_argument(call)
     return frozenset((name,)) if name else None
 
 
-def _tested_at_once(statement: Statement, call: Call) -> bool:
-    """`if (userfaultfd_remove(..))`: the outcome is asked for on the spot, both branches know."""
-    return call.name == "userfaultfd_remove" and statement.kind is StatementKind.IF
+def _dropped(statement: Statement, call: Call) -> Callable[[Edge], bool] | None:
+    """`if (!userfaultfd_remove(..))` asks on the spot: only the branch on which it said false has lost the lock."""
+    if call.name != "userfaultfd_remove" or statement.kind is not StatementKind.IF:
+        return None
+    return lambda edge: (
+        edge.truth is not None
+        and any(call.name in operand and not value for operand, value in facts(statement.tokens, edge.truth))
+    )
 
 
 def _uses(
@@ -88,7 +91,7 @@ def _uses(
                 or any(pointer_uses(s.tokens, name))
             )
 
-        for reached in flow.after(statement, stop, cut):
+        for reached in flow.after(statement, stop, cut, _dropped(statement, call)):
             if reached is statement or mentions(reached, *told) or _looped(reached, name):
                 continue
             use = next(pointer_uses(reached.tokens, name), None)

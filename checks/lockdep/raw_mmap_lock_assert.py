@@ -16,12 +16,17 @@ ASSERTS = (
     "lockdep_assert_held_read",
     "lockdep_assert_held_write",
     "lockdep_assert_not_held",
+    "lockdep_assert_held_once",
     "rwsem_assert_held",
+    "rwsem_assert_held_nolockdep",
+    "rwsem_assert_held_write_nolockdep",
     "rwsem_assert_held_write",
     "lockdep_is_held",
 )
 IS_LOCKED = Pattern("{BUG_ON, WARN_ON, WARN_ON_ONCE, VM_BUG_ON, VM_WARN_ON, VM_WARN_ON_ONCE} (!rwsem_is_locked($lock))")
-IS_LOCKED_MM = Pattern("{VM_BUG_ON_MM, VM_BUG_ON_VMA} (!rwsem_is_locked($lock), ...)")
+IS_LOCKED_MM = Pattern(
+    "{VM_BUG_ON_MM, VM_BUG_ON_VMA, VM_WARN_ON_ONCE_MM, VM_WARN_ON_ONCE_VMA} (!rwsem_is_locked($lock), ...)"
+)
 API = Scope(exclude=(*Scope().exclude, "include/linux/mmap_lock.h", "mm/mmap_lock.c"))
 
 
@@ -55,6 +60,8 @@ def check(code: Code) -> Iterator[Report]:
                 message = (
                     f"{match.tokens[0].text}(!rwsem_is_locked()) on mmap_lock: mmap_assert_locked() is the assertion"
                 )
-                yield Report(
-                    match.tokens, message, suggestion=substituted(code, match.tokens, f"mmap_assert_locked({mm})")
-                )
+                # mmap_assert_locked() has no value: it cannot stand in `if (WARN_ON(..))`
+                line = code.lines[match.tokens[0].line].text.strip()
+                alone = line.startswith(match.tokens[0].text) and line.endswith(");")
+                cure = substituted(code, match.tokens, f"mmap_assert_locked({mm})") if alone else None
+                yield Report(match.tokens, message, suggestion=cure)

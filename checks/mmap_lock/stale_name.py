@@ -11,7 +11,7 @@ from reviewbot.c.tokens import Comment
 from reviewbot.model import Confidence, LineKind, Severity
 from reviewbot.rule import Report, Scope, code_rule
 
-OLD = re.compile(r"(?<![\w>.])((?:[\w>.-]*(?:->|\.))?mmap_sem)\b")
+OLD = re.compile(r"(?<![\w>.])((?:[\w>.-]*(?:->|\.))?mmap_sem)s?\b")
 
 
 @code_rule(
@@ -19,13 +19,13 @@ OLD = re.compile(r"(?<![\w>.])((?:[\w>.-]*(?:->|\.))?mmap_sem)\b")
     id="ML03",
     since="v5.8",
     words=("mmap_sem",),
-    scope=Scope(exclude=("tools/", "scripts/"), suffixes=(".c", ".h", ".S", ".rst", ".txt")),
+    scope=Scope(exclude=("tools/", "scripts/"), suffixes=(".c", ".h", ".S", ".rst", ".txt", "Kconfig")),
     style=True,
     confidence=Confidence.HIGH,
 )
 def check(code: Code) -> Iterator[Report]:
     """Comment lines, and every line of a document."""
-    if code.path.endswith((".rst", ".txt")):
+    if code.path.endswith((".rst", ".txt", "Kconfig")):
         lines = [Comment(line.text, n, 0) for n, line in enumerate(code.lines) if "mmap_sem" in line.text]
     else:
         lines = [comment for comment in code.comments if "mmap_sem" in comment.text]

@@ -109,7 +109,7 @@ def _looked_up_before(code: Code, function: Function, release: Statement, name: 
     earlier = list(flow.before(release, lambda s: next(locks(s), None) is not None))
     if any(_renewed(s, name) for s in earlier):
         return True
-    given = not function.opened or any(t.text == name for t in function.header)
+    given = not function.opened or any(t.text == name.split("->", maxsplit=1)[0] for t in function.header)
     return given and flow.entry in (release, *(s for s in earlier if next(locks(s), None) is None))
 
 

@@ -21,7 +21,7 @@ _NORETURN = frozenset(
     "panic die die_if_kernel BUG unreachable do_exit make_task_dead do_group_exit parisc_terminate nmi_panic".split()
 )
 # conditions nested deeper, or of more tokens, tell nothing: real ones have under 10 and 200
-_DEEP, _LONG = 20, 500
+_DEEP, _LONG = 20, 200
 _FALSE = frozenset(("NULL", "0", "false"))
 _TRUE = frozenset(("true",))
 

@@ -7,7 +7,7 @@ import argparse
 
 from reviewbot.commands.common import exit_code, numbers, parse_numbers, run_review, say, show
 from reviewbot.config import Config
-from reviewbot.model import Series
+from reviewbot.model import BaseHow, Series
 
 
 def run(args: argparse.Namespace, config: Config) -> int:
@@ -63,8 +63,8 @@ def describe(args: argparse.Namespace, series: Series) -> None:
     for warning in series.warnings:
         say(args, f"warning: {warning}")
     version = "v{}.{}".format(*series.base.version) if series.base.version else "the newest kernel"
-    if series.base.commit:
-        guessed = f"taken for {version} (by date, the commit alone does not tell)"
-        say(args, f"base: commit {series.base.commit[:12]} (declared), {guessed}")
+    commit = f"commit {series.base.commit[:12]} (declared), " if series.base.commit else ""
+    if series.base.how is BaseHow.DECLARED:
+        say(args, f"base: {commit}taken for {version} (by date, the commit alone does not tell)")
     else:
-        say(args, f"base: {version} ({series.base.how})")
+        say(args, f"base: {commit}{version} ({series.base.how})")

@@ -120,6 +120,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ReviewbotError as error:
         _fail(str(error), args.debug)
         return error.exit_code
+    except OSError as error:
+        _fail(f"cannot write: {error.strerror}" if error.strerror else str(error), args.debug)
+        return 2
     except Exception as error:  # noqa: BLE001 - the last line of defence: a bug is told in one line, too
         _fail(f"internal error: {type(error).__name__}: {error} (--debug shows where)", args.debug)
         return 2

@@ -33,7 +33,14 @@ def review(series: Series, rules: Sequence[CodeRule], only: Collection[int] | No
     for patch in series.patches:
         if only is not None and patch.index not in only:
             continue
-        errors.extend(Fault(patch.mail, patch.index, b.message_line, b.reason, b.text) for b in patch.unreadable)
+        if patch.reply and patch.unreadable:
+            # a draft in a discussion is not held to be a patch
+            line = patch.unreadable[0].message_line
+            not_run.append(
+                NotRun("reviewbot/unreadable-diff", f"a draft in a reply cannot be read from line {line} on")
+            )
+        else:
+            errors.extend(Fault(patch.mail, patch.index, b.message_line, b.reason, b.text) for b in patch.unreadable)
         after = images(patch.files, LineKind.ADDED, series.base.version)
         before = images(patch.files, LineKind.REMOVED, series.base.version)
         for sides in zip(after, before, strict=False):

@@ -8,7 +8,7 @@ belong here: reading C, judging it. Pure.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from reviewbot.c.code import Call, Code, calls
 from reviewbot.c.flow import Edge, Flow, facts
@@ -145,10 +145,23 @@ def is_mm(operand: Sequence[Token]) -> bool:
     return bool(texts) and texts[-1] != "drm_mm" and _MM_NAME.search(texts[-1]) is not None
 
 
-def mm_of_lock(argument: Sequence[Token], members: Sequence[str] = ("mmap_lock", "mmap_sem")) -> str | None:
+def mm_names(code: Code) -> frozenset[str]:
+    """Names that the file declares as `struct mm_struct *`."""
+    tokens = code.tokens
+    return frozenset(
+        tokens[n + 2].text for n in code.words("mm_struct") if n + 2 < len(tokens) and tokens[n + 1].text == "*"
+    )
+
+
+def mm_of_lock(
+    argument: Sequence[Token],
+    members: Sequence[str] = ("mmap_lock", "mmap_sem"),
+    names: Collection[str] = (),
+) -> str | None:
     """`&current->mm->mmap_lock` -> 'current->mm'; None where it is not the address of an mm's lock.
 
-    mmap_sem was a member of mm_struct alone; mmap_lock is one of many structures, so its owner must be an mm.
+    mmap_sem was a member of mm_struct alone; mmap_lock is one of many structures, so its owner must be an mm, by its
+    name or because it is one of `names` (`mm_names`).
     """
     tokens = list(argument)
     while tokens and tokens[0].text == "(" and tokens[-1].text == ")":
@@ -156,7 +169,7 @@ def mm_of_lock(argument: Sequence[Token], members: Sequence[str] = ("mmap_lock",
     if len(tokens) < 4 or tokens[0].text != "&" or tokens[-1].text not in members or tokens[-2].text not in ("->", "."):
         return None
     owner = tokens[1:-2]
-    if tokens[-1].text == "mmap_lock" and not is_mm(owner):
+    if tokens[-1].text == "mmap_lock" and not is_mm(owner) and "".join(t.text for t in owner).strip("()") not in names:
         return None
     return ("&" if tokens[-2].text == "." else "") + "".join(t.text for t in owner)
 

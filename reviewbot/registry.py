@@ -47,7 +47,7 @@ def load() -> tuple[CodeRule, ...]:
 def find(name: str) -> CodeRule:
     """The rule of that name or id. Raises NotFoundError, which names the nearest one."""
     for rule in load():
-        if name in (rule.name, rule.id):
+        if name.lower() in (rule.name, rule.id.lower()):
             return rule
     from difflib import get_close_matches  # only on the way out with an error
 

@@ -107,7 +107,12 @@ def _after_drop(code: Code, function: Function, statement: Statement) -> Iterato
     # Oleg Nesterov: "why is it safe to drop ->mmap_sem without checking FAULT_FLAG_ALLOW_RETRY/RETRY_NOWAIT ?"
     words = [t.text for s in function.walk() for t in s.tokens]
     asked = any("ALLOW_RETRY" in w or "allow_retry" in w or "RETRY_NOWAIT" in w for w in words)
-    if function.whole and not asked and drop.name != "release_fault_lock" and any(_gives_retry(s) for s in function.walk()):
+    if (
+        function.whole
+        and not asked
+        and drop.name != "release_fault_lock"
+        and any(_gives_retry(s) for s in function.walk())
+    ):
         yield Report(drop.tokens, f"{drop.name}() in a fault handler that does not ask whether a retry is allowed")
     for reached in code.flow(function).after(statement, lambda s: next(locks(s), None) is not None):
         if reached.kind is StatementKind.RETURN and [t.text for t in reached.tokens] in (["0"], ["VM_FAULT_NOPAGE"]):

@@ -9,11 +9,11 @@ from itertools import pairwise
 from reviewbot.c.code import Code
 from reviewbot.c.skeleton import Function
 from reviewbot.kernel import RETRY_FLAGS, flag_tokens, has_word, variable_tokens
-from reviewbot.model import Confidence, Severity
+from reviewbot.model import Severity
 from reviewbot.rule import Report, code_rule
 
 
-@code_rule(Severity.ERROR, id="DR04", words=("fixup_user_fault",), confidence=Confidence.HIGH)
+@code_rule(Severity.ERROR, id="DR04", words=("fixup_user_fault",))
 def check(code: Code) -> Iterator[Report]:
     """The last argument, against the flags as far as they are seen; plain FAULT_FLAG_WRITE with NULL is right."""
     for call in code.calls("fixup_user_fault"):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from reviewbot.c.code import Call, Code, calls
 from reviewbot.c.flow import facts
 from reviewbot.c.skeleton import Function, Statement, StatementKind
-from reviewbot.kernel import has_word, locks, mentions, mm_of_lock
+from reviewbot.kernel import has_word, lock_operand, locks, mentions, mm_of_lock
 from reviewbot.model import Severity
 from reviewbot.rule import Report, Scope, code_rule
 
@@ -55,7 +55,8 @@ def _judge(function: Function, might: Statement, call: Call) -> Iterator[Report]
     at = statements.index(might)
     before, after = statements[:at], statements[at + 1 :]
     for statement in before:
-        if taken := next(locks(statement), None):
+        taken = next(locks(statement), None)
+        if taken and lock_operand(taken) == mm_of_lock(call.arguments[0]):
             message = f"{call.name}() comes after {taken.name}() has taken the lock: it can tell nothing any more"
             yield Report(call.tokens, message, ((taken.tokens, "lock taken here"),))
             return

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reviewbot.c.code import Code
-from reviewbot.kernel import RAW_LOCKS, RAW_UNLOCKS, mm_of_lock, replacement
+from reviewbot.c.pattern import Pattern
+from reviewbot.kernel import RAW_LOCKS, RAW_UNLOCKS, mm_names, mm_of_lock, replacement
 from reviewbot.model import Confidence, Severity
 from reviewbot.rule import Report, Scope, code_rule
 
@@ -19,6 +20,11 @@ CALLS = (
     "down_write_killable_nested",
     "down_read_killable_nested",
     "down_read_non_owner",
+    "down_read_interruptible",
+)
+GUARDS = (
+    Pattern("guard({rwsem_read, rwsem_write})($lock)"),
+    Pattern("scoped_guard({rwsem_read, rwsem_write}, $lock)"),
 )
 # the implementation of the API, and code that must reach the lock itself (RULES: 12 uses in 6.12, all of these)
 ALLOWED = Scope(
@@ -46,10 +52,15 @@ ALLOWED = Scope(
 )
 def check(code: Code) -> Iterator[Report]:
     """Calls with the address of an mm's lock as their one address argument (mm_take_all_locks has it second)."""
+    names = mm_names(code)
     for call in code.calls(*CALLS):
-        mm = mm_of_lock(call.arguments[0]) if call.arguments else None
+        mm = mm_of_lock(call.arguments[0], names=names) if call.arguments else None
         if mm is None or not code.changed(*call.tokens):
             continue
         why = ", and does not end the per-VMA write locks" if call.name == "up_write" else ""
         message = f"{call.name}() on mmap_lock goes around the mmap locking API{why}"
         yield Report(call.tokens, message, suggestion=replacement(code, call))
+    for match in (match for pattern in GUARDS for match in pattern.find(code.tokens)):
+        if mm_of_lock(match.bound["lock"], names=names) is not None and code.changed(*match.tokens):
+            name = f"{match.tokens[0].text}({match.tokens[2].text})"
+            yield Report(match.tokens, f"{name} on mmap_lock goes around the mmap locking API")

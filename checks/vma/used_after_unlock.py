@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from reviewbot.c.code import Call, Code, assigned, calls
 from reviewbot.c.flow import Edge
@@ -38,6 +38,8 @@ OWN_LOCK = (
 # different words for what is one mm in nearly every function
 SAME = {"mm", "current->mm", "vma->vm_mm"}
 
+TYPED = ("vm_area_struct", "find_vma", "vma_lookup", "vmf")
+
 
 @code_rule(
     Severity.ERROR,
@@ -59,6 +61,8 @@ def check(code: Code) -> Iterator[Report]:
     """From each release to the first use on every way that does not look the VMA up again."""
     for function in code.functions:
         names = vma_names(function)
+        if code.path.startswith("drivers/gpu/") and not any(mentions(s, *TYPED) for s in function.walk()):
+            names -= {"vma"}  # i915, nouveau and xe have a vma of their own
         around = conditions(function)
         objects = {lock_operand(call) for s in function.walk() for call in (*locks(s), *unlocks(s))}
         if objects <= SAME:
@@ -79,13 +83,20 @@ def check(code: Code) -> Iterator[Report]:
                         continue
                     # a way on which the pointer is NULL is none on which it is stale
                     known = (*around[statement], *told_near(code.flow(function), statement), (name, True))
-                    yield from _uses(code, function, statement, call, name, contradicts(known))
+                    flags = frozenset(operand for operand, _ in known if operand.isidentifier()) - {name}
+                    yield from _uses(code, function, statement, call, name, contradicts(known), flags)
         if not function.whole and not objects and "fault" in (function.name or ""):
             yield from _while_signalling(function, names)
 
 
 def _uses(
-    code: Code, function: Function, start: Statement, call: Call, name: str, cut: Callable[[Statement, Edge], bool]
+    code: Code,
+    function: Function,
+    start: Statement,
+    call: Call,
+    name: str,
+    cut: Callable[[Statement, Edge], bool],
+    flags: Collection[str],
 ) -> Iterator[Report]:
     def stop(s: Statement) -> bool:
         return _renewed(s, name) or any(pointer_uses(s.tokens, name))
@@ -94,6 +105,8 @@ def _uses(
         use = next(pointer_uses(reached.tokens, name), None)
         if use is None or (_renewed(reached, name) and not reads_first(reached, name)) or reached is start:
             continue
+        if mentions(reached, *flags):
+            continue  # `if (!dropped && vma->vm_ops)`: the statement knows itself
         if not _looked_up_before(code, function, start, name):
             return
         yield Report(

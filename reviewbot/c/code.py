@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from reviewbot.c.flow import Flow
 from reviewbot.c.pattern import MAX_REACH, matching, split_arguments
-from reviewbot.c.skeleton import Effort, Function, Statement, parse
+from reviewbot.c.skeleton import Effort, Function, Statement, live, parse
 from reviewbot.c.tokens import Comment, Kind, Token, tokenize
 from reviewbot.model import FileDiff, Line, LineKind, Span, SpanKind
 
@@ -96,8 +96,8 @@ class Code:
 
     @cached_property
     def tokens(self) -> tuple[Token, ...]:
-        """All tokens, preprocessor directives included."""
-        return tuple(token for tokens, _ in self._read for token in tokens)
+        """All tokens, preprocessor directives included; not what #if 0 takes out."""
+        return tuple(token for tokens, _ in self._read for token in live(tokens))
 
     @cached_property
     def comments(self) -> tuple[Comment, ...]:

@@ -152,7 +152,8 @@ class Flow:
             other = self._sequence(s.orelse, then, brk, cont)
             self._next[s] = [Edge(taken, True), Edge(other, False)]
         elif kind is StatementKind.LOOP:
-            body = self._sequence(s.body, s, then, s)
+            # where its end is not seen, nothing is known of the way back
+            body = self._sequence(s.body, s if s.complete else None, then, s)
             self._next[s] = [Edge(body, True)]
             if not endless(s):
                 self._next[s].append(Edge(then, False))

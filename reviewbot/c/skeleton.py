@@ -174,7 +174,7 @@ def parse(tokens: Sequence[Token], section: str = "", effort: Effort | None = No
 
 
 def _active(tokens: Sequence[Token]) -> list[Token]:
-    """Without #if 0, and without those #else branches whose #if branch opens a brace that it does not close."""
+    """Without #if 0, and without an #else within a function, or whose #if opens a brace that it does not close."""
     if not any(t.directive for t in tokens):
         return list(tokens)
     kept: list[Token] = []
@@ -195,7 +195,8 @@ def _active(tokens: Sequence[Token]) -> list[Token]:
                 skip = skip or zero
             elif word in ("else", "elif") and stack:
                 outer, before, zero = stack[-1]
-                skip = outer or (not zero and (skip or balance != before))
+                # one or the other: within a function they are no sequence
+                skip = outer or (not zero and (skip or balance != before or balance > 0))
             elif word == "endif" and stack:
                 skip = stack.pop()[0]
             if not skip:
@@ -206,6 +207,26 @@ def _active(tokens: Sequence[Token]) -> list[Token]:
             balance += (token.text == "{") - (token.text == "}")
             kept.append(token)
         at += 1
+    return kept
+
+
+def live(tokens: Sequence[Token]) -> list[Token]:
+    """Without what stands between #if 0 and its #else or #endif."""
+    if not any(t.directive and t.text == "0" for t in tokens):
+        return list(tokens)
+    kept: list[Token] = []
+    stack: list[bool] = []  # for each #if: what follows is dead
+    for n, token in enumerate(tokens):
+        if token.directive and token.text == "#" and (n == 0 or tokens[n - 1].directive != token.directive):
+            words = [t.text for t in tokens[n + 1 : n + 3]]
+            if words[:1] in (["if"], ["ifdef"], ["ifndef"]):
+                stack.append(words == ["if", "0"])
+            elif words[:1] in (["else"], ["elif"]) and stack:
+                stack[-1] = False
+            elif words[:1] == ["endif"] and stack:
+                stack.pop()
+        if not any(stack):
+            kept.append(token)
     return kept
 
 
@@ -239,6 +260,7 @@ class _Parser:
         self.tokens = tokens
         self.at = 0
         self.depth = 0
+        self.cut = False  # the text has ended inside a block
         self.section = section
 
     # -- fragments --------------------------------------------------------------------------------
@@ -399,6 +421,7 @@ class _Parser:
                     self.at += 1
                     return found, True
                 found.append(self._statement())
+            self.cut = True
             return found, False
         finally:
             self.depth -= 1
@@ -444,11 +467,12 @@ class _Parser:
                 self.at += 1
                 return self._make(StatementKind.LOOP, head, start, head=text)
             body_ = self._branch()
+            closed = not self.cut
             orelse: tuple[Statement, ...] = ()
             if text == "if" and self._text() == "else":
                 self.at += 1
                 orelse = self._branch()
-            return self._make(_HEAD_KINDS[text], head, start, body=body_, orelse=orelse, head=text)
+            return self._make(_HEAD_KINDS[text], head, start, body=body_, orelse=orelse, complete=closed, head=text)
         if text == "do" and self._text(1) == "{":
             self.at += 2
             body, closed = self._until_brace()
@@ -480,6 +504,7 @@ class _Parser:
                     tuple(tokens[start + 2 : end - 1]),
                     start,
                     body=body_,
+                    complete=not self.cut,
                     head=text,
                 )
         return self._simple(kind, start)

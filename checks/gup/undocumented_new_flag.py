@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from reviewbot.c.code import Code
 from reviewbot.c.tokens import Token
-from reviewbot.kernel import foll_definitions
+from reviewbot.kernel import FOLL_BITS, foll_definitions
 from reviewbot.model import LineKind, Severity
 from reviewbot.rule import Report, Scope, code_rule
 
@@ -21,10 +21,10 @@ def check(code: Code) -> Iterator[Report]:
     """Definitions that the patch adds; a flag or value that it also removes was renamed or moved."""
     public = code.path.startswith("include/")
     for name, value in foll_definitions(code):
-        if not code.changed(name) or _renamed(code, name, value):
+        known = code.version is None or code.version >= (6, 3)
+        if not code.changed(name) or (known and name.text in FOLL_BITS) or _renamed(code, name, value):
             continue
         comment = _comment(code, name)
-        known = code.version is None or code.version >= (6, 3)
         if not comment:
             yield Report(
                 [name], f"{name.text} is a new flag without a comment that says what it does and who may set it"

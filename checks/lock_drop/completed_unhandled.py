@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from reviewbot.c.code import Call, Code, calls
 from reviewbot.c.flow import facts
 from reviewbot.c.skeleton import Function, Statement, StatementKind
 from reviewbot.c.tokens import Kind, Token
 from reviewbot.kernel import RETRY_FLAGS, VMA_UNLOCKS, flag_tokens, has_word, mentions, takes_vm_fault, unlocks
-from reviewbot.model import Confidence, Severity
+from reviewbot.model import Confidence, LineKind, Severity
 from reviewbot.rule import Report, code_rule
 
 
@@ -39,9 +40,10 @@ def _released_unless_retry(code: Code, function: Function, statement: Statement)
     without = next((edge.to for edge in flow.edges(statement) if _means_no_retry(statement, edge.truth)), None)
     if without is None or not _of_a_whole_fault(function) or (takes_vm_fault(function) and not _calls_fault(function)):
         return None
-    # `if (!(ret & VM_FAULT_RETRY)) unlock` speaks for itself; where an unlock follows the test, what stands between the
-    # fault and the test must be seen: it may have returned on COMPLETED
-    if not any(next(_releases(s), None) for s in statement.body) and not _seen_from_fault(code, function, statement):
+    # `if (!(ret & VM_FAULT_RETRY)) unlock` speaks for itself where ret is the function's own; else what stands between
+    # the fault and the test must be seen: it may have returned on COMPLETED
+    direct = any(next(_releases(s), None) for s in statement.body) and _own_result(code, function, statement)
+    if not direct and not _taken_away(code) and not _seen_from_fault(code, function, statement):
         return None
 
     def stop(s: Statement) -> bool:
@@ -51,6 +53,24 @@ def _released_unless_retry(code: Code, function: Function, statement: Statement)
         if call := next(_releases(reached), None):
             return call.tokens
     return None
+
+
+def _taken_away(code: Code) -> bool:
+    """The patch removes a test for COMPLETED."""
+    lines = (line for hunk in (code.diff.hunks if code.diff else ()) for line in hunk.lines)
+    return any(line.kind is LineKind.REMOVED and "VM_FAULT_COMPLETED" in line.text for line in lines)
+
+
+def _own_result(code: Code, function: Function, test: Statement) -> bool:
+    """What is tested is declared in the function, in this hunk or another; a parameter may have been tested before."""
+    results = {t.text for t in test.tokens if t.kind is Kind.WORD and not t.text.isupper()}
+    return any(
+        pair[0].text == "vm_fault_t" and pair[1].text in results
+        for f in code.functions
+        if f is function or (f.name is not None and f.name == function.name)
+        for s in f.walk()
+        for pair in pairwise(s.tokens)
+    )
 
 
 def _releases(statement: Statement) -> Iterator[Call]:

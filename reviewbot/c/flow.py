@@ -158,6 +158,8 @@ class Flow:
             if not endless(s):
                 self._next[s].append(Edge(then, False))
         elif kind is StatementKind.DO:
+            if not s.complete:
+                return self._sequence(s.body, None, then, None)
             body = self._sequence(s.body, s, then, s)
             self._next[s] = [] if endless(s) else [Edge(then, False)]
             if [t.text for t in s.tokens] not in (["0"], ["false"]):

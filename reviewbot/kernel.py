@@ -276,7 +276,10 @@ def pointer_uses(tokens: Sequence[Token], name: str) -> Iterator[tuple[Token, ..
             if not _offset_only(tokens, n):
                 yield tuple(tokens[n : end + 2])
         elif (before_ in ("(", ",") and after in (")", ",") and depth and depth[-1] not in _NO_CALL) or (
-            before_ == "*" and n >= 2 and tokens[n - 2].text in ("=", "(", ",")
+            before_ == "*"
+            and n >= 2
+            and tokens[n - 2].text in ("=", "(", ",")
+            and (not depth or depth[-1] not in ("sizeof", "typeof"))
         ):
             yield tuple(tokens[n:end])
 

@@ -111,7 +111,7 @@ def test_check_loads_neither_b4_nor_requests_nor_jinja2(tmp_path: Path) -> None:
     patch = tmp_path / "example.patch"
     patch.write_bytes(next(mail for mail in mails if b"\nSubject: [PATCH v2 4/5]" in mail))
     start = "import sys; from reviewbot.cli import main; sys.argv[0] = 'reviewbot'; sys.exit(main())"
-    command = [sys.executable, "-X", "importtime", "-c", start, "check", str(patch)]
+    command = [sys.executable, "-X", "importtime", "-c", start, "check", "--strict", str(patch)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr
     loaded = {name.split(".")[0] for name in re.findall(r"^import time:.*\| +(\S+)$", done.stderr, re.M)}

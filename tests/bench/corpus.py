@@ -23,9 +23,7 @@ from reviewbot.mail import parse_mail
 from reviewbot.registry import load
 
 # the rules of the four checks that reviewbot began with: mmap_sem, might_lock, internal FOLL flags, dropped lock
-FOUNDING = frozenset(
-    "ML01 ML02 ML03 LD01 LD02 LD03 FL01 FL02 FL03 DR01 DR02 DR04 DR05 DR06 DR07 VM02 PV01".split()
-)
+FOUNDING = frozenset("ML01 ML02 ML03 LD01 LD02 LD03 FL01 FL02 FL03 DR01 DR02 DR04 DR05 DR06 DR07 VM02 PV01".split())
 RECALL = 0.9
 
 

@@ -441,7 +441,7 @@ def _freeze(thread: Thread, chosen: _Chosen, newest: int) -> Series:
     if not chosen.orderly:
         warnings.append("patches are not numbered as the posting says, their order is a guess")
     if thread.unread:
-        warnings.append(f"{thread.unread} mails of the thread cannot be read")
+        warnings.append(f"{thread.unread} of the thread's mails cannot be read")
     # what this revision says comes before what the patches taken from the one before say
     patches_by_age = sorted(patches, key=lambda patch: -chosen.taken.get(patch.index, chosen.revision))
     mails = [*([cover.mail] if cover else []), *(patch.mail for patch in patches_by_age)]

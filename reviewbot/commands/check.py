@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 
-from reviewbot.commands.common import exit_code, numbers, run_review, say, show
+from reviewbot.commands.common import choose_rules, exit_code, numbers, run_review, say, show
 from reviewbot.config import Config
 from reviewbot.mail import local_series, parse_patch
 from reviewbot.model import InputError, Mail
@@ -14,6 +14,7 @@ from reviewbot.source.mbox import MboxSource
 
 def run(args: argparse.Namespace, config: Config) -> int:
     """The process's exit code."""
+    rules = choose_rules(args, config)
     mails: list[Mail] = []
     refused: list[InputError] = []
     for name in args.files:
@@ -33,6 +34,6 @@ def run(args: argparse.Namespace, config: Config) -> int:
         if series.missing:
             lacking = f"missing {numbers(series.missing)} of {series.expected}"
             say(args, f"warning: {lacking} of '{series.subject}': the rest is reviewed")
-        reviews.append(run_review(args, config, series))
+        reviews.append(run_review(args, config, series, rules))
     show(args, reviews)
     return exit_code(args, config, reviews)

@@ -47,10 +47,15 @@ def choose_rules(args: argparse.Namespace, config: Config) -> list[CodeRule]:
     ]
 
 
-def run_review(args: argparse.Namespace, config: Config, series: Series, only: Sequence[int] | None = None) -> Review:
-    """The review of a series with the user's choice of rules, and with what is to be shown marked."""
-    found = review(series, choose_rules(args, config), only)
-    return select(found, Selection(strict=args.strict or config.strict))
+def run_review(
+    args: argparse.Namespace,
+    config: Config,
+    series: Series,
+    rules: Sequence[CodeRule],
+    only: Sequence[int] | None = None,
+) -> Review:
+    """The review of a series by the chosen rules, with what is to be shown marked."""
+    return select(review(series, rules, only), Selection(strict=args.strict or config.strict))
 
 
 def show(args: argparse.Namespace, reviews: Sequence[Review]) -> None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 
 import argparse
 
-from reviewbot.commands.common import exit_code, numbers, parse_numbers, run_review, say, show
+from reviewbot.commands.common import choose_rules, exit_code, numbers, parse_numbers, run_review, say, show
 from reviewbot.config import Config
 from reviewbot.model import BaseHow, Series
 
 
 def run(args: argparse.Namespace, config: Config) -> int:
     """The process's exit code."""
+    rules = choose_rules(args, config)  # before anything is fetched: a wrong name needs no network
     series = load_series(args, config)
     only = parse_numbers(args.patches, series.expected) if args.patches else None
-    reviewed = run_review(args, config, series, only)
+    reviewed = run_review(args, config, series, rules, only)
     show(args, [reviewed])
     return exit_code(args, config, [reviewed])
 

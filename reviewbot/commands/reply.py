@@ -9,7 +9,7 @@ import sys
 from email.message import EmailMessage
 from pathlib import Path
 
-from reviewbot.commands.common import parse_numbers, run_review, say
+from reviewbot.commands.common import choose_rules, parse_numbers, run_review, say
 from reviewbot.commands.lore import load_series
 from reviewbot.config import Config
 from reviewbot.mail import addresses
@@ -19,10 +19,10 @@ from reviewbot.reply import Per, ReplySettings, make_replies, write_mbox
 
 def run(args: argparse.Namespace, config: Config) -> int:
     """The process's exit code: 0 also where there are findings, for the mails are what was asked for."""
-    settings = _settings(config)
+    settings, rules = _settings(config), choose_rules(args, config)
     series = load_series(args, config)
     only = parse_numbers(args.patches, series.expected) if args.patches else None
-    reviewed = run_review(args, config, series, only)
+    reviewed = run_review(args, config, series, rules, only)
     mails = make_replies(reviewed, settings)
     if not mails:
         say(args, "no reply: there is nothing to say")

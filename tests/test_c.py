@@ -206,11 +206,6 @@ def test_a_pattern_without_a_definite_beginning_is_refused(text: str) -> None:
         Pattern(text)
 
 
-def test_the_words_of_a_pattern_must_occur_in_what_it_matches() -> None:
-    assert Pattern("{down_read, up_read}(&$mm->mmap_lock)").words <= {"down_read", "up_read", "mmap_lock"}
-    assert Pattern("{down_read, up_read}(&$mm->mmap_lock)").words
-
-
 def test_a_bracket_that_is_not_closed_has_no_end() -> None:
     assert closing(tokens_of("(a, (b)"), 0) is None
     assert closing(tokens_of("(a, [b], {c}) d"), 0) == 11

@@ -58,13 +58,19 @@ class Flow:
         The stopping statement itself is yielded. `cut` says of an edge that it is not to be followed; `first`
         chooses among the edges out of `start`.
         """
-        yield from self._walk(
-            [e.to for e in self.edges(start) if (first is None or first(e)) and not (cut and cut(start, e))], stop, cut
-        )
-
-    def after_entry(self, stop: Callable[[Statement], bool]) -> Iterator[Statement]:
-        """As `after`, from where the function (or what is seen of it) begins."""
-        yield from self._walk([self.entry], stop, None)
+        todo = [e.to for e in self.edges(start) if (first is None or first(e)) and not (cut and cut(start, e))]
+        seen: set[Statement] = set()
+        spend = self.function.effort.spend
+        while todo:
+            now = todo.pop()
+            if now is None or now in seen:
+                continue
+            seen.add(now)
+            spend()
+            yield now
+            if stop(now):
+                continue
+            todo.extend(e.to for e in reversed(self.edges(now)) if not (cut and cut(now, e)))
 
     @cached_property
     def _previous(self) -> dict[Statement, list[Statement]]:
@@ -102,25 +108,6 @@ class Flow:
             yield now
             if not (stop and stop(now)):
                 todo.extend(self._previous.get(now, ()))
-
-    def _walk(
-        self,
-        todo: list[Statement | None],
-        stop: Callable[[Statement], bool],
-        cut: Callable[[Statement, Edge], bool] | None,
-    ) -> Iterator[Statement]:
-        seen: set[Statement] = set()
-        spend = self.function.effort.spend
-        while todo:
-            now = todo.pop()
-            if now is None or now in seen:
-                continue
-            seen.add(now)
-            spend()
-            yield now
-            if stop(now):
-                continue
-            todo.extend(e.to for e in reversed(self.edges(now)) if not (cut and cut(now, e)))
 
     # -- building, from the end backwards ---------------------------------------------------------
 

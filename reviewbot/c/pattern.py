@@ -57,16 +57,6 @@ class Pattern:
         first = self._items[0]
         self._first = first.texts if isinstance(first, _Literal) else None
 
-    @property
-    def words(self) -> frozenset[str]:
-        """Words of which one must occur where the pattern matches: the rarest alternative, for the pre-filter."""
-        sets = [
-            i.texts
-            for i in self._items
-            if isinstance(i, _Literal) and all(t[0].isalpha() or t[0] == "_" for t in i.texts)
-        ]
-        return max(sets, key=lambda s: min(map(len, s)), default=frozenset())
-
     def match(self, tokens: Sequence[Token], at: int = 0) -> Match | None:
         """The match that begins at `at`, or None."""
         found = next(_walk(self._items, 0, tokens, at, {}, min(len(tokens), at + MAX_REACH)), None)

@@ -43,7 +43,7 @@ def review(series: Series, rules: Sequence[CodeRule], only: Collection[int] | No
             errors.extend(Fault(patch.mail, patch.index, b.message_line, b.reason, b.text) for b in patch.unreadable)
         after = images(patch.files, LineKind.ADDED, series.base.version)
         before = images(patch.files, LineKind.REMOVED, series.base.version)
-        for sides in zip(after, before, strict=False):
+        for sides in zip(after, before, strict=True):
             findings.extend(_review_file(patch, *sides, live, removed, errors, not_run))
     return Review(
         series, tuple(sorted(findings, key=order)), tuple(not_run), tuple(errors), len(rules), tuple(only or ())
@@ -52,14 +52,7 @@ def review(series: Series, rules: Sequence[CodeRule], only: Collection[int] | No
 
 def _removed(patches: Iterable[Patch]) -> frozenset[str]:
     """Every line that the series removes, stripped: a line that comes back elsewhere was moved."""
-    return frozenset(
-        line.text.strip()
-        for patch in patches
-        for diff in patch.files
-        for hunk in diff.hunks
-        for line in hunk.lines
-        if line.kind is LineKind.REMOVED
-    )
+    return frozenset(text.strip() for patch in patches for diff in patch.files for text in diff.removed())
 
 
 def _review_file(

@@ -90,6 +90,8 @@ FIRST_INTERNAL_BIT = 16
 
 # flags with which handle_mm_fault() and fixup_user_fault() may drop the lock: mm/memory.c:6071, mm/gup.c:1611
 RETRY_FLAGS = frozenset(("FAULT_FLAG_ALLOW_RETRY", "FAULT_FLAG_KILLABLE", "FAULT_FLAG_DEFAULT"))
+# with only KILLABLE the lock goes on a fatal signal alone: mm/gup.c and mm/ksm.c live with that
+ALLOWING_FLAGS = RETRY_FLAGS - {"FAULT_FLAG_KILLABLE"}
 
 # calls that tell by *locked = 0 that they have dropped the lock: mm/gup.c:2698, :3606, :1720, :1888, :1962
 LOCKED_CALLS = (
@@ -282,6 +284,11 @@ def pointer_uses(tokens: Sequence[Token], name: str) -> Iterator[tuple[Token, ..
             and (not depth or depth[-1] not in ("sizeof", "typeof"))
         ):
             yield tuple(tokens[n:end])
+
+
+def looked_up_by_loop(statement: Statement, name: str) -> bool:
+    """for_each_vma(vmi, vma): every turn gives the name a new value."""
+    return statement.kind is StatementKind.LOOP and "for_each" in statement.head and mentions(statement, name)
 
 
 def reads_first(statement: Statement, name: str) -> bool:

@@ -8,7 +8,7 @@ C (`c/`). Pure; imports nothing of ours.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -94,6 +94,10 @@ class FileDiff(NamedTuple):
     def path(self) -> str:
         """The name after the patch, or before it for a deleted file."""
         return self.new_path or self.old_path or ""
+
+    def removed(self) -> Iterator[str]:
+        """The text of each line that it removes, in order."""
+        return (line.text for hunk in self.hunks for line in hunk.lines if line.kind is LineKind.REMOVED)
 
 
 class Unreadable(NamedTuple):
@@ -266,9 +270,7 @@ class Span(NamedTuple):
     end_line: int
     end_column: int
     text: str  # the whole first line that the span lies on
-    message_line: int = (
-        0  # the same line in the mail's body, from 1; 0 where it is not in the mail (known from the tree)
-    )
+    message_line: int = 0  # the same line in the mail's body, from 1; 0 where it is known from the tree alone
 
 
 class ReviewbotError(Exception):

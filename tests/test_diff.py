@@ -8,11 +8,11 @@ import io
 import os
 import random
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from growth import seconds
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -481,15 +481,6 @@ def test_ten_thousand_hunks_and_five_megabytes_are_read() -> None:
     assert len(file.hunks) == 10_000
     (file,) = good("--- /dev/null\n+++ b/x.c\n@@ -0,0 +1,100000 @@\n" + ("+" + "x" * 51 + "\n") * 100_000)
     assert len(file.hunks[0].lines) == 100_000
-
-
-def seconds(work: Callable[[], object]) -> float:
-    best = 1e9
-    for _ in range(3):
-        start = time.process_time()
-        work()
-        best = min(best, time.process_time() - start)
-    return best
 
 
 # most of these once took time that grows with the square of the size, or with its cube

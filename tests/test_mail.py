@@ -7,13 +7,13 @@ import base64
 import os
 import quopri
 import subprocess
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from growth import seconds
 from hypothesis import given
 from hypothesis import strategies as st
 from mails import diff, mail, patch_body, posting, reply
@@ -649,15 +649,6 @@ def test_a_cover_letter_with_a_quoted_subject_is_no_cover_letter() -> None:
 
 
 # -- growth ---------------------------------------------------------------------------------------
-
-
-def seconds(work: Callable[[], object]) -> float:
-    best = 1e9
-    for _ in range(3):
-        start = time.process_time()
-        work()
-        best = min(best, time.process_time() - start)
-    return best
 
 
 # each of these once took time that grows with the square of the size

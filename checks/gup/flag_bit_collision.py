@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from reviewbot.c.code import Code
 from reviewbot.kernel import FIRST_INTERNAL_BIT, FOLL_BITS, FOLL_SINCE, foll_definitions
-from reviewbot.model import LineKind, Severity
+from reviewbot.model import Severity
 from reviewbot.rule import Report, Scope, code_rule
 
 HEADERS = Scope(include=("include/linux/mm.h", "include/linux/mm_types.h", "mm/internal.h"))
@@ -63,8 +63,6 @@ def _removed_names(code: Code) -> frozenset[str]:
         word
         for other in code.patch
         if other.diff
-        for hunk in other.diff.hunks
-        for line in hunk.lines
-        if line.kind is LineKind.REMOVED
-        for word in re.findall(r"\bFOLL_\w+", line.text)
+        for text in other.diff.removed()
+        for word in re.findall(r"\bFOLL_\w+", text)
     )

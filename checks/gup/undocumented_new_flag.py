@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from reviewbot.c.code import Code
 from reviewbot.c.tokens import Token
 from reviewbot.kernel import FOLL_BITS, foll_definitions
-from reviewbot.model import LineKind, Severity
+from reviewbot.model import Severity
 from reviewbot.rule import Report, Scope, code_rule
 
 # names that tell somebody to do something, where a flag says what is the case (David Hildenbrand on FOLL_UNLOCK)
@@ -49,14 +49,10 @@ def check(code: Code) -> Iterator[Report]:
 
 def _renamed(code: Code, name: Token, value: str) -> bool:
     """The same name, or the same value, is removed by the patch."""
-    for other in code.patch:
-        if not other.diff:
-            continue
-        for hunk in other.diff.hunks:
-            for line in hunk.lines:
-                words = line.text.replace("(", " ").split()
-                if line.kind is LineKind.REMOVED and (name.text in words or (value in words and "FOLL_" in line.text)):
-                    return True
+    for text in (text for other in code.patch if other.diff for text in other.diff.removed()):
+        words = text.replace("(", " ").split()
+        if name.text in words or (value in words and "FOLL_" in text):
+            return True
     return False
 
 

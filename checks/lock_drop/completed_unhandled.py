@@ -11,7 +11,7 @@ from reviewbot.c.flow import facts
 from reviewbot.c.skeleton import Function, Statement, StatementKind
 from reviewbot.c.tokens import Kind, Token
 from reviewbot.kernel import RETRY_FLAGS, VMA_UNLOCKS, flag_tokens, has_word, mentions, takes_vm_fault, unlocks
-from reviewbot.model import Confidence, LineKind, Severity
+from reviewbot.model import Confidence, Severity
 from reviewbot.rule import Report, code_rule
 
 
@@ -57,8 +57,7 @@ def _released_unless_retry(code: Code, function: Function, statement: Statement)
 
 def _taken_away(code: Code) -> bool:
     """The patch removes a test for COMPLETED."""
-    lines = (line for hunk in (code.diff.hunks if code.diff else ()) for line in hunk.lines)
-    return any(line.kind is LineKind.REMOVED and "VM_FAULT_COMPLETED" in line.text for line in lines)
+    return code.diff is not None and any("VM_FAULT_COMPLETED" in text for text in code.diff.removed())
 
 
 def _own_result(code: Code, function: Function, test: Statement) -> bool:

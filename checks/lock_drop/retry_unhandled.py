@@ -7,14 +7,12 @@ from collections.abc import Iterator
 
 from reviewbot.c.code import Code, calls
 from reviewbot.c.skeleton import Statement, StatementKind
-from reviewbot.kernel import RETRY_FLAGS, VMA_UNLOCKS, flag_tokens, has_word, mentions, unlocks
+from reviewbot.kernel import ALLOWING_FLAGS, VMA_UNLOCKS, flag_tokens, has_word, mentions, unlocks
 from reviewbot.model import Severity
 from reviewbot.rule import Report, code_rule
 
 # fault_signal_pending() is itself a test for RETRY: include/linux/sched/signal.h:430
 TOLD = ("VM_FAULT_RETRY", "VM_FAULT_COMPLETED", "fault_signal_pending")
-# with only KILLABLE the lock goes on a fatal signal alone: mm/gup.c and mm/ksm.c live with that
-ALLOWING = RETRY_FLAGS - {"FAULT_FLAG_KILLABLE"}
 
 
 @code_rule(Severity.ERROR, id="DR01", since="v5.7", words=("handle_mm_fault",))
@@ -24,7 +22,7 @@ def check(code: Code) -> Iterator[Report]:
         for statement in function.walk():
             for call in calls(statement.tokens, "handle_mm_fault"):
                 flags = flag_tokens(function, call.arguments[2]) if len(call.arguments) > 2 else []
-                if not has_word(flags, *ALLOWING) or has_word(flags, "FAULT_FLAG_RETRY_NOWAIT"):
+                if not has_word(flags, *ALLOWING_FLAGS) or has_word(flags, "FAULT_FLAG_RETRY_NOWAIT"):
                     continue
                 if code.version and code.version < (6, 6) and has_word(flags, "FAULT_FLAG_VMA_LOCK"):
                     continue

@@ -9,13 +9,14 @@ from reviewbot.c.code import Call, Code, assigned, calls
 from reviewbot.c.flow import Edge, facts
 from reviewbot.c.skeleton import Function, Statement, StatementKind
 from reviewbot.kernel import (
+    ALLOWING_FLAGS,
     LOCKED_CALLS,
-    RETRY_FLAGS,
     conditions,
     contradicts,
     flag_tokens,
     has_word,
     locked_argument,
+    looked_up_by_loop,
     mentions,
     pointer_uses,
     reads_first,
@@ -52,7 +53,7 @@ def _told_by(code: Code, function: Function, call: Call) -> frozenset[str] | Non
         flags = flag_tokens(function, call.arguments[2]) if len(call.arguments) > 2 else []
         if code.version and code.version < (6, 6) and has_word(flags, "FAULT_FLAG_VMA_LOCK"):
             return None
-        allowing = has_word(flags, *(RETRY_FLAGS - {"FAULT_FLAG_KILLABLE"}))
+        allowing = has_word(flags, *ALLOWING_FLAGS)
         return frozenset(("VM_FAULT_RETRY", "VM_FAULT_COMPLETED")) if allowing else None
     if call.name == "userfaultfd_remove":
         return frozenset()
@@ -87,12 +88,12 @@ def _uses(
                 s is statement
                 or name in assigned(s)
                 or mentions(s, *told)
-                or _looped(s, name)
+                or looked_up_by_loop(s, name)
                 or any(pointer_uses(s.tokens, name))
             )
 
         for reached in flow.after(statement, stop, cut, _dropped(statement, call)):
-            if reached is statement or mentions(reached, *told) or _looped(reached, name):
+            if reached is statement or mentions(reached, *told) or looked_up_by_loop(reached, name):
                 continue
             use = next(pointer_uses(reached.tokens, name), None)
             if use and (name not in assigned(reached) or reads_first(reached, name)):
@@ -101,11 +102,6 @@ def _uses(
                     f"'{name}' is used after {call.name}(), which may have dropped the lock that kept it alive",
                     ((call.tokens, "may drop the lock"),),
                 )
-
-
-def _looped(statement: Statement, name: str) -> bool:
-    """for_each_vma(vmi, vma): every turn looks the VMA up anew."""
-    return statement.kind is StatementKind.LOOP and "for_each" in statement.head and mentions(statement, name)
 
 
 def _dropped_in_walk(statement: Statement) -> Iterator[Report]:

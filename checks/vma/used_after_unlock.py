@@ -14,6 +14,7 @@ from reviewbot.kernel import (
     contradicts,
     lock_operand,
     locks,
+    looked_up_by_loop,
     mentions,
     pointer_uses,
     reads_first,
@@ -75,6 +76,7 @@ def check(code: Code) -> Iterator[Report]:
                 by_mmap = call.name not in VMA_UNLOCKS
                 if by_mmap and own:
                     continue
+                here = (*around[statement], *told_near(code.flow(function), statement))
                 for name in sorted(names):
                     if (name, False) in around[statement]:
                         continue  # released where there is no VMA
@@ -82,7 +84,7 @@ def check(code: Code) -> Iterator[Report]:
                     if (len(objects) > 1 and by_mmap and not about) or (call.name == "vma_end_read" and not about):
                         continue
                     # a way on which the pointer is NULL is none on which it is stale
-                    known = (*around[statement], *told_near(code.flow(function), statement), (name, True))
+                    known = (*here, (name, True))
                     flags = frozenset(operand for operand, _ in known if operand.isidentifier()) - {name}
                     yield from _uses(code, function, statement, call, name, contradicts(known), flags)
         if not function.whole and not objects and "fault" in (function.name or ""):
@@ -128,7 +130,7 @@ def _looked_up_before(code: Code, function: Function, release: Statement, name: 
 
 def _renewed(statement: Statement, name: str) -> bool:
     """The name stands for something else from here on."""
-    if statement.kind is StatementKind.LOOP and "for_each" in statement.head and mentions(statement, name):
+    if looked_up_by_loop(statement, name):
         return True
     if "->" in name:
         return f"{name}=" in "".join(t.text for t in statement.tokens[:4])

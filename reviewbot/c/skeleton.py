@@ -54,7 +54,7 @@ class Effort:
         self.left = 0
 
     def allow(self, tokens: int) -> None:
-        """Begin anew, for a file of so many tokens: a rule needs far fewer looks in any file of 6.12."""
+        """Begin anew, for a file of so many tokens: a rule needs less in 6.12's mm/ and kernel/events/."""
         self.left = 20_000 + tokens // 2
 
     def spend(self) -> None:

@@ -30,18 +30,19 @@ def _directory() -> str:
     return str(next(iter(reviewbot.checks.__path__)))
 
 
+def _families() -> list[str]:
+    return sorted(e.name for e in os.scandir(_directory()) if e.is_dir() and not e.name.startswith(("_", ".")))
+
+
 @cache
 def load() -> tuple[CodeRule, ...]:
     """All rules, by name."""
-    rules = []
-    for family in sorted(os.scandir(_directory()), key=lambda entry: entry.name):
-        if not family.is_dir() or family.name.startswith(("_", ".")):
-            continue
-        for entry in sorted(os.listdir(family.path)):
-            if entry.endswith(".py") and not entry.startswith("_"):
-                module = import_module(f"reviewbot.checks.{family.name}.{entry[:-3]}")
-                rules.append(module.check)
-    return tuple(rules)
+    return tuple(
+        import_module(f"reviewbot.checks.{family}.{entry[:-3]}").check
+        for family in _families()
+        for entry in sorted(os.listdir(os.path.join(_directory(), family)))
+        if entry.endswith(".py") and not entry.startswith("_")
+    )
 
 
 def find(name: str) -> CodeRule:
@@ -63,11 +64,14 @@ def page(rule: CodeRule) -> str:
 
 @cache
 def evidence() -> dict[str, tuple[Evidence, ...]]:
-    """The judgements of each rule's hits, from checks/evidence.toml; a rule that is not in it has none."""
+    """The judgements of each rule's hits, from checks/<family>/evidence.toml; a rule that is not in it has none."""
     import tomllib  # for `rules` alone
 
-    entries = tomllib.loads(_read("evidence.toml"))
-    return {name: tuple(Evidence(**entry) for entry in judged) for name, judged in entries.items()}
+    return {
+        name: tuple(Evidence(**entry) for entry in judged)
+        for family in _families()
+        for name, judged in tomllib.loads(_read(f"{family}/evidence.toml")).items()
+    }
 
 
 def _read(name: str) -> str:

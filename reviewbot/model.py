@@ -8,7 +8,7 @@ C (`c/`). Pure; imports nothing of ours.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -98,6 +98,36 @@ class FileDiff(NamedTuple):
     def removed(self) -> Iterator[str]:
         """The text of each line that it removes, in order."""
         return (line.text for hunk in self.hunks for line in hunk.lines if line.kind is LineKind.REMOVED)
+
+
+class Facts(NamedTuple):
+    """What a tree's headers say; read where a tree is given, instead of what is known of its kernel version.
+
+    `names` are the functions and macros that include/linux/{mm,mmap_lock,pagemap,rmap,...}.h and mm/internal.h declare
+    (`kernel.FACT_FILES`); `foll` is the bit of each FOLL_ flag; `internal` are those that mm/internal.h defines.
+    """
+
+    names: frozenset[str]
+    foll: Mapping[str, int]
+    internal: frozenset[str]
+
+
+class Whole(NamedTuple):
+    """A file before and after a patch, as a tree has it.
+
+    `diff` is the patch's own with the line numbers at which it really applies. A text is None where there is no file.
+    """
+
+    diff: FileDiff
+    before: str | None
+    after: str | None
+
+
+class Applied(NamedTuple):
+    """A patch on top of its base and of the patches before it: the files that could be had, by index in its diffs."""
+
+    files: Mapping[int, Whole]
+    facts: Facts | None  # None where the tree has none of the headers
 
 
 class Unreadable(NamedTuple):

@@ -69,6 +69,7 @@ class CodeRule(NamedTuple):
     style: bool  # about a line as such: a line that the series only moves is not reported
     needs: str  # "diff", "file" or "tree"
     yields_to: tuple[str, ...]  # not shown on a line of which one of these rules speaks
+    build: bool  # what it finds does not build on a kernel that it holds for: one comment a series will do
     summary: str
     check: Check
 
@@ -91,6 +92,7 @@ def code_rule(
     needs: str = "diff",
     confidence: Confidence = Confidence.LOW,
     yields_to: Sequence[str] = (),
+    build: bool = False,
 ) -> Callable[[Check], CodeRule]:
     """Make a rule of a function from Code to Reports.
 
@@ -113,6 +115,7 @@ def code_rule(
             style=style,
             needs=needs,
             yields_to=tuple(yields_to),
+            build=build,
             summary=doc.strip().split("\n")[0].rstrip("."),
             check=check,
         )

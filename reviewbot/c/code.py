@@ -8,7 +8,7 @@ belong here: what one rule alone wants to know. Pure.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ from reviewbot.c.flow import Flow
 from reviewbot.c.pattern import MAX_REACH, matching, split_arguments
 from reviewbot.c.skeleton import Effort, Function, Statement, live, parse
 from reviewbot.c.tokens import Comment, Kind, Token, tokenize
-from reviewbot.model import FileDiff, Line, LineKind, Span, SpanKind
+from reviewbot.model import Facts, FileDiff, Line, LineKind, Span, SpanKind
 
 Place = Token | Comment
 
@@ -59,6 +59,8 @@ class Code:
         version: tuple[int, int] | None = None,
         diff: FileDiff | None = None,
         patch: Sequence[Code] = (),
+        facts: Facts | None = None,
+        defined: Callable[[], Collection[str]] = frozenset,
     ) -> None:
         self.path = path
         self.whole = whole
@@ -66,6 +68,9 @@ class Code:
         self.version = version
         self.diff = diff
         self.patch = patch  # the same side of every file of the patch, this one among them
+        self.facts = facts  # what the tree's headers say; None without a tree
+        self.abstained: str | None = None  # why a rule could not decide something here
+        self._defined = defined
         self._given = fragments
         self.effort = Effort()
         self._flows: dict[Function, Flow] = {}
@@ -168,6 +173,14 @@ class Code:
         return [(start, end) for start, end, _ in self._bounds]
 
     # -- questions --------------------------------------------------------------------------------
+
+    def abstain(self, why: str = "needs --tree") -> None:
+        """A rule says that it cannot decide something of this file: the review counts it as not run."""
+        self.abstained = self.abstained or why
+
+    def defines(self, name: str) -> bool:
+        """The series itself adds a function, a declaration or a macro of that name."""
+        return name in self._defined()
 
     def calls(self, *names: str) -> Iterator[Call]:
         """Calls of the named functions anywhere in the file, macros included; cut-off calls are left out."""

@@ -25,6 +25,7 @@ RANKS = (
     ("base", "diff", "finding", "mail"),
     ("c",),
     ("kernel", "rule"),
+    ("locks",),
     ("checks",),
     ("registry",),
     ("config", "engine", "selection"),

@@ -7,7 +7,7 @@ its cost is linear in the function. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -192,7 +192,57 @@ def facts(condition: Sequence[Token], truth: bool, depth: int = 0) -> list[tuple
     """
     if depth > _DEEP or len(condition) > _LONG:
         return []
-    tokens = list(condition)
+    tokens, negated = _bare(condition)
+    truth = truth is not negated
+    for operator, sure in (("||", False), ("&&", True)):
+        parts = split(tokens, operator)
+        if len(parts) > 1:
+            return [fact for part in parts for fact in facts(part, truth, depth + 1)] if truth is sure else []
+    for operator, same in (("==", True), ("!=", False)):
+        parts = split(tokens, operator)
+        if len(parts) == 2:
+            left, right = "".join(t.text for t in parts[0]), "".join(t.text for t in parts[1])
+            if right in _FALSE:
+                return facts(parts[0], truth is not same, depth + 1)
+            if right in _TRUE:
+                return facts(parts[0], truth is same, depth + 1)
+            return [(f"{left}=={right}", truth is same)]
+    # `if ((ret = f()))`: what is assigned is what is tested
+    assigned = split(tokens, "=")
+    if len(assigned) == 2:
+        return facts(assigned[0], truth, depth + 1)
+    text = "".join(t.text for t in tokens)
+    return [(text, truth)] if text else []
+
+
+def decide(condition: Sequence[Token], known: Mapping[str, bool], depth: int = 0) -> bool | None:
+    """What a condition comes to where some operands are known, as `facts` names them; None where that is not enough."""
+    if not known or depth > _DEEP or len(condition) > _LONG:
+        return None
+    tokens, negated = _bare(condition)
+    value: bool | None
+    for operator, ends in (("||", True), ("&&", False)):
+        parts = split(tokens, operator)
+        if len(parts) > 1:
+            values = [decide(part, known, depth + 1) for part in parts]
+            value = ends if ends in values else (None if None in values else not ends)
+            return None if value is None else value is not negated
+    told = facts(tokens, True)
+    if len(told) != 1:
+        return None
+    text, meaning = told[0]
+    value = known.get(text)
+    if value is None and "&(" in text and text.endswith(")"):
+        # fault & (A | B) is what fault & A and fault & B are
+        name, _, bits = text.partition("&(")
+        values = [known.get(f"{name}&{bit}") for bit in bits[:-1].split("|")]
+        value = True if True in values else (None if None in values else False)
+    return None if value is None else (value is meaning) is not negated
+
+
+def _bare(condition: Sequence[Token]) -> tuple[list[Token], bool]:
+    """A condition without parentheses, likely() and ! around all of it, and whether the ! negate it."""
+    tokens, negated = list(condition), False
     while tokens:
         if tokens[0].text == "(" and closing(tokens, 0) == len(tokens):
             tokens = tokens[1:-1]
@@ -204,28 +254,10 @@ def facts(condition: Sequence[Token], truth: bool, depth: int = 0) -> list[tuple
         ):
             tokens = tokens[2:-1]
         elif tokens[0].text == "!" and _unary(tokens):
-            tokens, truth = tokens[1:], not truth
+            tokens, negated = tokens[1:], not negated
         else:
             break
-    for operator, sure in (("||", False), ("&&", True)):
-        parts = _split(tokens, operator)
-        if len(parts) > 1:
-            return [fact for part in parts for fact in facts(part, truth, depth + 1)] if truth is sure else []
-    for operator, same in (("==", True), ("!=", False)):
-        parts = _split(tokens, operator)
-        if len(parts) == 2:
-            left, right = "".join(t.text for t in parts[0]), "".join(t.text for t in parts[1])
-            if right in _FALSE:
-                return facts(parts[0], truth is not same, depth + 1)
-            if right in _TRUE:
-                return facts(parts[0], truth is same, depth + 1)
-            return [(f"{left}=={right}", truth is same)]
-    # `if ((ret = f()))`: what is assigned is what is tested
-    assigned = _split(tokens, "=")
-    if len(assigned) == 2:
-        return facts(assigned[0], truth, depth + 1)
-    text = "".join(t.text for t in tokens)
-    return [(text, truth)] if text else []
+    return tokens, negated
 
 
 def _unary(tokens: Sequence[Token]) -> bool:
@@ -239,7 +271,8 @@ def _unary(tokens: Sequence[Token]) -> bool:
     return True
 
 
-def _split(tokens: Sequence[Token], operator: str) -> list[list[Token]]:
+def split(tokens: Sequence[Token], operator: str) -> list[list[Token]]:
+    """The operands of an operator outside of brackets; one where it does not stand there."""
     parts: list[list[Token]] = [[]]
     depth = 0
     for token in tokens:

@@ -7,63 +7,106 @@ that a rule which raises costs only itself. Pure.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import NamedTuple, Protocol
 
 from reviewbot.c.code import Code, Place, images
 from reviewbot.c.skeleton import Function, TooMuchError
-from reviewbot.finding import Fault, Finding, NotRun, Review, fingerprint, order
-from reviewbot.model import LineKind, Patch, Series, Severity
+from reviewbot.finding import Fault, Finding, Fold, NotRun, Review, fingerprint, order
+from reviewbot.model import Applied, LineKind, Patch, Series, Severity
 from reviewbot.rule import CodeRule, Report
 
 # Reports of one rule in one file: nobody reads more, and a hostile patch has a hundred thousand.
 MOST = 1_000
 
 
-def review(series: Series, rules: Sequence[CodeRule], only: Collection[int] | None = None) -> Review:
+class Files(Protocol):
+    """What a series applies to: `reviewbot.tree` has git's."""
+
+    def apply(self, patch: Patch) -> Applied:
+        """The files of a patch, on top of those before it: to be called for each patch of a series, in order."""
+
+
+def review(
+    series: Series,
+    rules: Sequence[CodeRule],
+    only: Collection[int] | None = None,
+    files: Files | None = None,
+) -> Review:
     """Run the rules over the patches of a series. Every finding is in the result, `selection` says which are shown.
 
-    `only` restricts it to the patches of these numbers; the others still tell which lines were moved.
+    `only` restricts it to the patches of these numbers; the others still tell which lines were moved. With `files` the
+    rules see whole files.
     """
-    removed = _removed(series.patches)
+    defined = _once(lambda: _definitions(series.patches))
+    run = _Run(_removed(series.patches), [], [])
     findings: list[Finding] = []
-    errors: list[Fault] = []
-    not_run: list[NotRun] = []
     live = [rule for rule in rules if rule.holds_for(series.base.version)]
     for patch in series.patches:
+        applied = files.apply(patch) if files else None
         if only is not None and patch.index not in only:
             continue
         if patch.reply and patch.unreadable:
             # a draft in a discussion is not held to be a patch
             line = patch.unreadable[0].message_line
-            not_run.append(
+            run.not_run.append(
                 NotRun("reviewbot/unreadable-diff", f"a draft in a reply cannot be read from line {line} on")
             )
         else:
-            errors.extend(Fault(patch.mail, patch.index, b.message_line, b.reason, b.text) for b in patch.unreadable)
-        after = images(patch.files, LineKind.ADDED, series.base.version)
-        before = images(patch.files, LineKind.REMOVED, series.base.version)
+            run.errors.extend(
+                Fault(patch.mail, patch.index, b.message_line, b.reason, b.text) for b in patch.unreadable
+            )
+        after = images(patch.files, LineKind.ADDED, series.base.version, applied, defined)
+        before = images(patch.files, LineKind.REMOVED, series.base.version, applied, defined)
         for sides in zip(after, before, strict=True):
-            findings.extend(_review_file(patch, *sides, live, removed, errors, not_run))
-    return Review(
-        series, tuple(sorted(findings, key=order)), tuple(not_run), tuple(errors), len(rules), tuple(only or ())
-    )
+            findings.extend(_review_file(run, patch, *sides, live))
+    not_run = tuple(dict.fromkeys(run.not_run))
+    return Review(series, tuple(sorted(findings, key=order)), not_run, tuple(run.errors), len(rules), tuple(only or ()))
+
+
+class _Run(NamedTuple):
+    """What one review of a series collects."""
+
+    removed: frozenset[str]  # every line that the series removes, stripped: one that comes back was moved
+    errors: list[Fault]
+    not_run: list[NotRun]
+
+
+def _once(make: Callable[[], frozenset[str]]) -> Callable[[], frozenset[str]]:
+    made: list[frozenset[str]] = []
+
+    def get() -> frozenset[str]:
+        if not made:
+            made.append(make())
+        return made[0]
+
+    return get
 
 
 def _removed(patches: Iterable[Patch]) -> frozenset[str]:
-    """Every line that the series removes, stripped: a line that comes back elsewhere was moved."""
     return frozenset(text.strip() for patch in patches for diff in patch.files for text in diff.removed())
 
 
-def _review_file(
-    patch: Patch,
-    after: Code,
-    before: Code,
-    rules: Sequence[CodeRule],
-    removed: frozenset[str],
-    errors: list[Fault],
-    not_run: list[NotRun],
-) -> Iterator[Finding]:
+# a definition or declaration begins in the first column: #define x, int x(..), struct a *x(..)
+_DEFINITION = re.compile(r"#[ \t]*define[ \t]+(\w+)|[A-Za-z_][\w \t*]{0,200}?\b(\w+)\(")
+
+
+def _definitions(patches: Iterable[Patch]) -> frozenset[str]:
+    """The functions and macros that the series adds, by the look of their lines."""
+    lines = (
+        line.text
+        for patch in patches
+        for diff in patch.files
+        for hunk in diff.hunks
+        for line in hunk.lines
+        if line.kind is LineKind.ADDED
+    )
+    return frozenset(match[1] or match[2] for text in lines if (match := _DEFINITION.match(text)))
+
+
+def _review_file(run: _Run, patch: Patch, after: Code, before: Code, rules: Sequence[CodeRule]) -> Iterator[Finding]:
     diff = after.diff
     if diff is None or diff.new_path is None or diff.binary or not diff.hunks:
         return
@@ -71,23 +114,31 @@ def _review_file(
     if not candidates:
         return
     text = "\n".join(line.text for hunk in diff.hunks for line in hunk.lines)
+    if after.text:
+        text = f"{text}\n{after.text}"
     candidates = [rule for rule in candidates if any(word in text for word in rule.words)]
-    if not candidates:
-        return
     for rule in candidates:
+        if rule.needs == "tree" and after.facts is None:
+            run.not_run.append(NotRun(rule.name, "needs --tree"))
+            continue
         try:
             reports, cut = _run(rule, after)
-            if cut:
-                not_run.append(NotRun(rule.name, f"{cut} in {diff.path}"))
+            if why := after.abstained or (f"{cut} in {diff.path}" if cut else None):
+                run.not_run.append(NotRun(rule.name, why))
             if not reports:
                 continue
-            old = Counter(_key(report, before) for report in _run(rule, before)[0])
+            said_before, cut = _run(rule, before)
         except Exception as error:  # noqa: BLE001 - a rule is a plug-in: its bug must cost only its findings
             line = diff.message_line
             message = f"rule {rule.name} failed on {diff.path}: {type(error).__name__}: {error}"
-            errors.append(Fault(patch.mail, patch.index, line, message, "", rule.name))
+            run.errors.append(Fault(patch.mail, patch.index, line, message, "", rule.name))
             continue
-        yield from _findings(rule, patch, after, reports, old, removed)
+        if cut:
+            # what it had not reached of the old file must not count as brought about by the patch
+            run.not_run.append(NotRun(rule.name, f"{cut} in {diff.path} before the patch"))
+            continue
+        old = Counter(_key(report, before) for report in said_before)
+        yield from _findings(rule, patch, (after, before), reports, old, run.removed)
 
 
 def _run(rule: CodeRule, code: Code) -> tuple[list[Report], str | None]:
@@ -96,6 +147,7 @@ def _run(rule: CodeRule, code: Code) -> tuple[list[Report], str | None]:
     A place that is reached on two ways is one report.
     """
     found: dict[tuple[object, ...], Report] = {}
+    code.abstained = None
     code.effort.allow(len(code.tokens))
     try:
         for report in rule.check(code):
@@ -113,15 +165,41 @@ def _key(report: Report, code: Code) -> tuple[str, ...]:
     return (function.name or "" if function else "", *(place.text for place in report.at))
 
 
+def _moved_here(
+    rule: CodeRule, reports: Sequence[Report], after: Code, before: Code, removed: frozenset[str]
+) -> Counter[tuple[str, ...]]:
+    """What the rule said, before the patch, of code that the patch has moved here from its other files."""
+    found: Counter[tuple[str, ...]] = Counter()
+    if not any(_all_moved(report, after, removed) for report in reports):
+        return found
+    for other in before.patch:
+        if (
+            other is not before
+            and other.diff
+            and any(word in text for text in other.diff.removed() for word in rule.words)
+        ):
+            found.update(_key(report, other) for report in _run(rule, other)[0] if _touched(report, other))
+    return found
+
+
+def _all_moved(report: Report, code: Code, removed: frozenset[str]) -> bool:
+    """Every line of a report was added here and is removed elsewhere."""
+    return code.changed(report.at[0]) and all(
+        code.lines[place.line].text.strip() in removed for place in report.at if place.line >= 0
+    )
+
+
 def _findings(
     rule: CodeRule,
     patch: Patch,
-    code: Code,
+    sides: tuple[Code, Code],
     reports: list[Report],
     old: Counter[tuple[str, ...]],
     removed: frozenset[str],
 ) -> Iterator[Finding]:
+    code, before = sides
     seen: Counter[tuple[str, ...]] = Counter()
+    moved = _moved_here(rule, reports, code, before, removed)
     # what was there before keeps its place among equals only as long as the patch has not touched it
     reports.sort(key=lambda report: (_touched(report, code), report.at[0].line))
     for report in reports:
@@ -129,8 +207,9 @@ def _findings(
         occurrence = seen[key]
         seen[key] += 1
         preexisting = occurrence < old[key] or not _touched(report, code)
-        if rule.style and not preexisting:
-            preexisting = all(code.lines[place.line].text.strip() in removed for place in report.at)
+        if not preexisting and _all_moved(report, code, removed):
+            preexisting = rule.style or moved[key] > 0
+            moved[key] -= 1
         function: Function | None = code.function_of(report.at[0])
         severity = report.severity or rule.severity
         if patch.reply:
@@ -151,6 +230,7 @@ def _findings(
             fingerprint=fingerprint(rule.name, code.path, name, (place.text for place in report.at), occurrence),
             rule_id=rule.id,
             yields_to=rule.yields_to,
+            fold=Fold.BUILD if rule.build else Fold.SERIES if rule.style else Fold.PATCH,
             preexisting=preexisting,
         )
 

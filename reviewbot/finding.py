@@ -8,9 +8,18 @@ here: who sees what (`selection`), how it looks (`output/`, `reply`). Pure.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import StrEnum
 from typing import NamedTuple
 
 from reviewbot.model import Confidence, Mail, Patch, Series, Severity, Span
+
+
+class Fold(StrEnum):
+    """How far findings that say the same are one comment with several places."""
+
+    PATCH = "patch"
+    SERIES = "series"
+    BUILD = "build"  # whatever they say: none of it builds on the kernel at hand
 
 
 class Finding(NamedTuple):
@@ -29,6 +38,7 @@ class Finding(NamedTuple):
     fingerprint: str
     rule_id: str = ""  # DR06
     yields_to: tuple[str, ...] = ()  # rules whose findings on the same line say it already
+    fold: Fold = Fold.PATCH
     preexisting: bool = False  # was there before the patch: never shown by default, never mailed
     shown: bool = True
     why_not_shown: str | None = None  # None while shown

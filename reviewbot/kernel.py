@@ -8,7 +8,9 @@ belong here: reading C, judging it. Pure.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from enum import StrEnum
+from typing import NamedTuple
 
 from reviewbot.c.code import Call, Code, calls
 from reviewbot.c.flow import Edge, Flow, facts
@@ -88,6 +90,45 @@ FOLL_SINCE = {"FOLL_HONOR_NUMA_FAULT": (6, 5), "FOLL_MADV_POPULATE": (6, 9)}
 # bits 13 to 15 are kept for external flags, internal ones begin at 16 (mm/internal.h:1331)
 FIRST_INTERNAL_BIT = 16
 
+# the mmap locking API: function -> the first kernel that has it no more, None where 6.12 (include/linux/mmap_lock.h:63-200)
+# or the newest header seen has it: edf9dabf3b1b (6.6) took mmap_write_trylock(), 6.1 has no mmap_read_trylock_non_owner()
+MMAP_API: dict[str, tuple[int, int] | None] = {
+    "mmap_init_lock": None, "mmap_write_lock": None, "mmap_write_lock_nested": None, "mmap_write_lock_killable": None,
+    "mmap_write_trylock": (6, 6), "mmap_write_unlock": None, "mmap_write_downgrade": None, "mmap_read_lock": None,
+    "mmap_read_lock_killable": None, "mmap_read_trylock": None, "mmap_read_unlock": None,
+    "mmap_read_trylock_non_owner": (6, 1), "mmap_read_unlock_non_owner": None, "mmap_assert_locked": None,
+    "mmap_assert_write_locked": None, "mmap_lock_is_contended": None,
+    # 6.14
+    "mmap_lock_speculate_try_begin": None, "mmap_lock_speculate_retry": None,
+    # mm/memory.c:6222, static there
+    "mmap_upgrade_trylock": None,
+}  # fmt: skip
+# names that no kernel has had -> what was meant, None where that is not one function
+MMAP_NEVER: dict[str, str | None] = {
+    "mmap_lock": None, "mmap_unlock": None, "mmap_trylock": None, "mmap_lock_killable": None,
+    "mmap_lock_read": "mmap_read_lock", "mmap_read_locked": "mmap_read_lock", "mmap_readlock": "mmap_read_lock",
+    "mmap_lock_write": "mmap_write_lock", "mmap_write_locked": "mmap_write_lock", "mmap_writelock": "mmap_write_lock",
+    "mmap_unlock_read": "mmap_read_unlock", "mmap_lock_read_unlock": "mmap_read_unlock",
+    "mmap_unlock_write": "mmap_write_unlock", "mmap_lock_write_unlock": "mmap_write_unlock",
+    "mmap_lock_read_killable": "mmap_read_lock_killable", "mmap_read_killable": "mmap_read_lock_killable",
+    "mmap_read_lock_kill": "mmap_read_lock_killable", "mmap_lock_write_killable": "mmap_write_lock_killable",
+    "mmap_write_killable": "mmap_write_lock_killable", "mmap_write_lock_kill": "mmap_write_lock_killable",
+    "mmap_lock_read_trylock": "mmap_read_trylock", "mmap_trylock_read": "mmap_read_trylock",
+    "mmap_lock_trylock_read": "mmap_read_trylock", "mmap_read_lock_trylock": "mmap_read_trylock",
+    "mmap_downgrade_write_lock": "mmap_write_downgrade", "mmap_write_lock_downgrade": "mmap_write_downgrade",
+    "mmap_downgrade_write": "mmap_write_downgrade", "mmap_downgrade_lock": "mmap_write_downgrade",
+    "mmap_lock_downgrade": "mmap_write_downgrade", "mmap_write_unlock_downgrade": "mmap_write_downgrade",
+    "mmap_read_downgrade": "mmap_write_downgrade", "mmap_downgrade": "mmap_write_downgrade",
+    "mmap_is_locked": "mmap_assert_locked", "mmap_lock_is_locked": "mmap_assert_locked",
+    "mmap_lock_assert_held": "mmap_assert_locked", "mmap_lock_assert_locked": "mmap_assert_locked",
+    "mmap_assert_lock_held": "mmap_assert_locked", "mmap_assert_read_locked": "mmap_assert_locked",
+    "mmap_assert_lock": "mmap_assert_locked", "mmap_assert_write_lock": "mmap_assert_write_locked",
+    "mmap_lock_assert_write_held": "mmap_assert_write_locked", "mmap_lock_init": "mmap_init_lock",
+    "mmap_lock_contended": "mmap_lock_is_contended", "mmap_is_contended": "mmap_lock_is_contended",
+    "mm_read_lock": "mmap_read_lock", "mm_read_unlock": "mmap_read_unlock", "mm_write_lock": "mmap_write_lock",
+    "mm_write_unlock": "mmap_write_unlock", "mm_might_lock_read": None, "mm_release_fault_lock": "release_fault_lock",
+}  # fmt: skip
+
 # flags with which handle_mm_fault() and fixup_user_fault() may drop the lock: mm/memory.c:6071, mm/gup.c:1611
 RETRY_FLAGS = frozenset(("FAULT_FLAG_ALLOW_RETRY", "FAULT_FLAG_KILLABLE", "FAULT_FLAG_DEFAULT"))
 # with only KILLABLE the lock goes on a fatal signal alone: mm/gup.c and mm/ksm.c live with that
@@ -115,6 +156,115 @@ HANDLER_DROPS = frozenset(
         "do_async_mmap_readahead do_sync_mmap_readahead mmap_write_unlock folio_lock_fault __folio_lock_fault"
     ).split()
 )
+
+# include/linux/mm_types.h:1318-1333, and the macros behind it (:1336, :1339, :1343)
+FAULT_CODES = {
+    "VM_FAULT_OOM": 0x1, "VM_FAULT_SIGBUS": 0x2, "VM_FAULT_MAJOR": 0x4, "VM_FAULT_HWPOISON": 0x10,
+    "VM_FAULT_HWPOISON_LARGE": 0x20, "VM_FAULT_SIGSEGV": 0x40, "VM_FAULT_NOPAGE": 0x100, "VM_FAULT_LOCKED": 0x200,
+    "VM_FAULT_RETRY": 0x400, "VM_FAULT_FALLBACK": 0x800, "VM_FAULT_DONE_COW": 0x1000, "VM_FAULT_NEEDDSYNC": 0x2000,
+    "VM_FAULT_COMPLETED": 0x4000, "VM_FAULT_HINDEX_MASK": 0xF0000,
+}  # fmt: skip
+# include/linux/mm_types.h:1435-1450; flag -> bit
+FAULT_FLAG_BITS = {
+    "FAULT_FLAG_WRITE": 0, "FAULT_FLAG_MKWRITE": 1, "FAULT_FLAG_ALLOW_RETRY": 2, "FAULT_FLAG_RETRY_NOWAIT": 3,
+    "FAULT_FLAG_KILLABLE": 4, "FAULT_FLAG_TRIED": 5, "FAULT_FLAG_USER": 6, "FAULT_FLAG_REMOTE": 7,
+    "FAULT_FLAG_INSTRUCTION": 8, "FAULT_FLAG_INTERRUPTIBLE": 9, "FAULT_FLAG_UNSHARE": 10,
+    "FAULT_FLAG_ORIG_PTE_VALID": 11, "FAULT_FLAG_VMA_LOCK": 12,
+}  # fmt: skip
+# functions that return a vm_fault_t: include/linux/mm.h, huge_mm.h, hugetlb.h, dax.h, iomap.h, userfaultfd_k.h,
+# mm/internal.h, drivers/gpu/drm/ttm. Not folio_lock_or_retry(): a bool before 6.6.
+FAULT_FUNCTIONS = frozenset(
+    (
+        "handle_mm_fault __handle_mm_fault filemap_fault filemap_map_pages filemap_page_mkwrite hugetlb_fault "
+        "handle_userfault finish_fault finish_mkwrite_fault do_swap_page do_huge_pmd_wp_page vmf_error vmf_fs_error "
+        "vmf_insert_page vmf_insert_pfn vmf_insert_pfn_prot vmf_insert_pfn_pmd vmf_insert_pfn_pud vmf_insert_mixed "
+        "vmf_insert_mixed_mkwrite vmf_can_call_fault vmf_anon_prepare dax_iomap_fault dax_finish_sync_fault "
+        "iomap_page_mkwrite netfs_page_mkwrite ttm_bo_vm_reserve ttm_bo_vm_fault_reserved ttm_bo_vm_fault shmem_fault"
+    ).split()
+)
+
+
+class Tells(StrEnum):
+    """How a function says that it has dropped the lock it was called with."""
+
+    RETRY = "retry"  # VM_FAULT_RETRY or VM_FAULT_COMPLETED in its result
+    NONZERO = "non-zero"  # its result is not 0
+    NULL = "NULL"  # its result is NULL
+    FALSE = "false"  # its result is false
+    ZERO = "zero"  # its result is 0: it did what it was asked to
+    LOCKED = "locked"  # *locked is 0
+    UNLOCKED = "unlocked"  # *unlocked is true
+    PREV = "prev"  # *prev is NULL
+
+
+class Drop(NamedTuple):
+    """A function that may drop the mmap lock or the VMA lock of its caller."""
+
+    tells: Tells
+    argument: int | None = None  # the one that points to `locked`, `unlocked`, `prev`, or is the flag that allows it
+    held: bool = False  # the lock is held again on return; what it kept alive may be gone all the same
+    since: tuple[int, int] | None = None
+    until: tuple[int, int] | None = None
+
+
+# linux 6.12.117; `argument` counts from the end where it is negative
+DROPS = {
+    "handle_mm_fault": Drop(Tells.RETRY, 2),  # mm/memory.c:6071, by its flags
+    "handle_userfault": Drop(Tells.RETRY),  # fs/userfaultfd.c:373
+    "filemap_fault": Drop(Tells.RETRY),  # mm/filemap.c:3303
+    "hugetlb_fault": Drop(Tells.RETRY),  # mm/hugetlb.c, the VMA lock
+    "do_swap_page": Drop(Tells.RETRY),  # mm/memory.c:4200
+    "vmf_anon_prepare": Drop(Tells.NONZERO, since=(6, 10)),  # mm/internal.h:365, the VMA lock
+    "vmf_can_call_fault": Drop(Tells.NONZERO, since=(6, 8)),  # mm/memory.c:3272, the VMA lock
+    "folio_lock_or_retry": Drop(Tells.NONZERO, since=(6, 6)),  # include/linux/pagemap.h:1207; a bool before
+    "ttm_bo_vm_reserve": Drop(Tells.NONZERO),  # drivers/gpu/drm/ttm/ttm_bo_vm.c:118
+    "fixup_user_fault": Drop(Tells.UNLOCKED, -1, held=True),  # mm/gup.c:1635
+    "get_user_pages_remote": Drop(Tells.LOCKED, -1),  # mm/gup.c:2698
+    "pin_user_pages_remote": Drop(Tells.LOCKED, -1),  # mm/gup.c:3606
+    "get_user_pages_locked": Drop(Tells.LOCKED, -1, until=(5, 18)),  # 73fd16d8080f
+    "pin_user_pages_locked": Drop(Tells.LOCKED, -1, until=(5, 18)),
+    "__get_user_pages_locked": Drop(Tells.LOCKED, -2),  # mm/gup.c:1720
+    "__get_user_pages_remote": Drop(Tells.LOCKED, -1, until=(6, 3)),
+    "populate_vma_page_range": Drop(Tells.LOCKED, -1),  # mm/gup.c:1888
+    "faultin_page_range": Drop(Tells.LOCKED, -1, since=(6, 10)),  # mm/gup.c:1962
+    "faultin_vma_page_range": Drop(Tells.LOCKED, -1, until=(6, 10)),
+    "hpage_collapse_scan_pmd": Drop(Tells.LOCKED, -2),  # mm/khugepaged.c:1257
+    "lock_mm_and_find_vma": Drop(Tells.NULL),  # mm/memory.c:6198; 6.5, and in 6.1.y
+    "expand_stack": Drop(Tells.NULL, since=(6, 5)),  # mm/memory.c:6636, mm/mmap.c:1328
+    "userfaultfd_remove": Drop(Tells.FALSE),  # fs/userfaultfd.c:779
+    "madvise_willneed": Drop(Tells.PREV, 1, held=True),  # mm/madvise.c:306
+    "madvise_dontneed_free": Drop(Tells.PREV, 1, held=True),  # mm/madvise.c:904
+    "madvise_remove": Drop(Tells.PREV, 1, held=True),  # mm/madvise.c:1002
+    "madvise_collapse": Drop(Tells.PREV, 1, held=True),  # mm/khugepaged.c:2789
+    "madvise_vma_behavior": Drop(Tells.PREV, 1, held=True),  # mm/madvise.c:1043, any of the above
+    "do_vmi_munmap": Drop(Tells.ZERO, 5, since=(6, 3)),  # mm/vma.c:1399, where `unlock` is true
+    "do_vmi_align_munmap": Drop(Tells.ZERO, 6, since=(6, 3)),  # mm/vma.c:1352
+}
+
+
+def drop_of(code: Code, call: Call) -> Drop | None:
+    """How a call would tell that it dropped the lock; None where it surely does not: no retry flag, no `locked`."""
+    drop = DROPS.get(call.name)
+    if drop is None or (code.version and drop.since and code.version < drop.since):
+        return None
+    if code.version and drop.until and code.version >= drop.until:
+        return None
+    if drop.tells in (Tells.LOCKED, Tells.UNLOCKED, Tells.PREV) and told_in(call, drop) is None:
+        return None
+    if drop.tells is Tells.ZERO and call.text(drop.argument or 0) not in ("true", "1"):
+        return None
+    return drop
+
+
+def told_in(call: Call, drop: Drop) -> str | None:
+    """The variable that learns that the lock was dropped, `*p` where a pointer was handed on; None for NULL."""
+    if drop.argument is None or not -len(call.arguments) <= drop.argument < len(call.arguments):
+        return None
+    given = call.arguments[drop.argument]
+    if len(given) == 2 and given[0].text == "&":
+        return given[1].text
+    text = "".join(t.text for t in given)
+    return None if text in ("NULL", "0", "") else f"*{text}"
 
 
 def foll_definitions(code: Code) -> Iterator[tuple[Token, str]]:
@@ -471,3 +621,84 @@ def takes_vm_fault(function: Function) -> bool:
     """The function has a `struct vm_fault *` parameter: it runs under the mmap_lock or the VMA lock."""
     texts = [t.text for t in function.header]
     return any(texts[n : n + 2] == ["vm_fault", "*"] for n in range(len(texts)))
+
+
+# a pointer to a VMA by its name alone: vma, src_vma, vma2, vmas
+_VMA_NAME = re.compile(r"(?:^|_)vma(?:p|s|\d|_prev|_next|_new|_old)?$")
+# an expression in front of a -> or . that is longer than this is none of a person's
+_MAX_OWNER = 60
+
+
+def member_owner(tokens: Sequence[Token], n: int) -> tuple[Token, ...]:
+    """The expression of which tokens[n] is a member, `(*prev)` of `(*prev)->vm_end`; () where there is none."""
+    if n < 2 or tokens[n - 1].text not in ("->", "."):
+        return ()
+    at = n - 2
+    least = max(0, n - _MAX_OWNER)
+    while True:
+        while tokens[at].text in ("]", ")"):
+            opening = _opening(tokens, at, least)
+            if opening is None:
+                return ()
+            named = opening > least and tokens[opening - 1].kind is Kind.WORD
+            if tokens[at].text == ")" and (not named or tokens[opening - 1].text in _NO_CALL):
+                return tuple(tokens[opening : n - 1])
+            at = opening - 1
+        if tokens[at].kind is not Kind.WORD:
+            return ()
+        if at - 2 < least or tokens[at - 1].text not in ("->", "."):
+            return tuple(tokens[at : n - 1])
+        at -= 2
+
+
+def _opening(tokens: Sequence[Token], at: int, least: int) -> int | None:
+    depth = 0
+    for n in range(at, least - 1, -1):
+        depth += tokens[n].text in (")", "]")
+        depth -= tokens[n].text in ("(", "[")
+        if depth == 0:
+            return n
+    return None
+
+
+def struct_names(function: Function | None) -> dict[str, str]:
+    """Name -> structure of each variable and parameter of a function that is seen declared as `struct x`, of any depth
+    of pointer; a name that stands for two of them tells nothing and is left out."""
+    found: dict[str, str] = {}
+    if function is None:
+        return found
+    twice: set[str] = set()
+    for tokens in (function.header, *(s.tokens for s in function.walk())):
+        for n, token in enumerate(tokens):
+            if token.text != "struct" or n + 2 >= len(tokens):
+                continue
+            tag, depth, fresh = tokens[n + 1].text, 0, True
+            for t in tokens[n + 2 : n + 200]:
+                depth += t.text in ("(", "[", "{")
+                depth -= t.text in (")", "]", "}")
+                if depth < 0 or t.text in (";", "struct"):
+                    break
+                if depth == 0 and t.text == ",":
+                    fresh = True
+                elif depth == 0 and fresh and t.kind is Kind.WORD and t.text not in ("const", "__rcu", "__user"):
+                    if found.setdefault(t.text, tag) != tag:
+                        twice.add(t.text)
+                    fresh = False
+    return {name: tag for name, tag in found.items() if name not in twice}
+
+
+def is_vma(owner: Sequence[Token], declared: Mapping[str, str]) -> bool:
+    """An expression that is a VMA or a pointer to one, by what it is declared as (`struct_names`) or by its name."""
+    tokens = list(owner)
+    while tokens and (tokens[0].text in ("*", "&") or (tokens[0].text == "(" and closing(tokens, 0) == len(tokens))):
+        tokens = tokens[1:] if tokens[0].text != "(" else tokens[1:-1]
+    while tokens and tokens[-1].text == "]":
+        opening = _opening(tokens, len(tokens) - 1, 0)
+        tokens = tokens[:opening]
+    if not tokens:
+        return False
+    if len(tokens) > 1 and tokens[1].text == "(":
+        return tokens[0].text in ("find_vma", "vma_lookup", "find_vma_intersection", "vma_next", "find_extend_vma")
+    if len(tokens) == 1 and tokens[0].text in declared:
+        return declared[tokens[0].text] == "vm_area_struct"
+    return tokens[-1].kind is Kind.WORD and _VMA_NAME.search(tokens[-1].text) is not None

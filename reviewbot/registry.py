@@ -58,8 +58,17 @@ def find(name: str) -> CodeRule:
 
 def page(rule: CodeRule) -> str:
     """The rule's page: its documentation and its test."""
+    return _read(_page_name(rule))
+
+
+def has_page(rule: CodeRule) -> bool:
+    """There is a page beside the rule."""
+    return os.path.exists(os.path.join(_directory(), _page_name(rule)))
+
+
+def _page_name(rule: CodeRule) -> str:
     family, stem = rule.name.replace("-", "_").split("/")
-    return _read(f"{family}/{stem}.md")
+    return f"{family}/{stem}.md"
 
 
 @cache

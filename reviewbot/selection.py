@@ -10,8 +10,8 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from reviewbot.finding import Finding, Review, order
-from reviewbot.model import Confidence, Patch, Severity
+from reviewbot.finding import Finding, Fold, Review, order
+from reviewbot.model import Base, Confidence, Patch, Severity
 
 # reviewbot: ignore lock-drop/stale-vma the walk is restarted by the caller
 _IGNORE = re.compile(r"\s*reviewbot:\s+ignore\s+([A-Za-z0-9/_-]{1,80})\s+(\S.*)", re.I)
@@ -39,7 +39,9 @@ def select(review: Review, selection: Selection) -> Review:
     """The same review with `shown` and `why_not_shown` set."""
     decided = [_decide(finding, selection) for finding in review.findings]
     said = {(f.rule, f.patch.index, f.span.path, f.span.line) for f in decided if f.shown}
-    return review._replace(findings=tuple(sorted(_fold(_yield(finding, said) for finding in decided), key=order)))
+    return review._replace(
+        findings=tuple(sorted(_fold((_yield(finding, said) for finding in decided), review.series.base), key=order))
+    )
 
 
 def _decide(finding: Finding, selection: Selection) -> Finding:
@@ -64,18 +66,36 @@ def _yield(finding: Finding, said: Collection[tuple[str, int, str, int]]) -> Fin
     return finding
 
 
-def _fold(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """One comment, not twenty: what a rule says in the same words of one patch is said once, with its places."""
-    groups: dict[tuple[object, ...], list[Finding]] = {}
+def _fold(findings: Iterable[Finding], base: Base) -> Iterator[Finding]:
+    """One comment, not twenty: what a rule says in the same words of one patch is said once, with its places.
+
+    Of a line as such it is said once a series; so is all that does not build on a current kernel.
+    """
+    groups: dict[object, list[Finding]] = {}
     for finding in findings:
-        key = (finding.rule, finding.patch.index, finding.message) if finding.shown else finding.fingerprint
-        groups.setdefault((key, finding.shown), []).append(finding)
+        groups.setdefault((finding.shown, _group(finding) if finding.shown else finding.fingerprint), []).append(
+            finding
+        )
     for group in groups.values():
-        if group[0].shown and len(group) > 1:
-            yield group[0]._replace(places=tuple(finding.span for finding in group[1:]))
-            yield from (finding._replace(shown=False, why_not_shown=FOLDED) for finding in group[1:])
-        else:
+        first, rest = group[0], group[1:]
+        if not first.shown or not rest:
             yield from group
+            continue
+        message = first.message
+        if first.fold is Fold.BUILD and any(f.rule != first.rule or f.patch.index != first.patch.index for f in rest):
+            version = "on v{}.{}".format(*base.version) if base.version else "on a current kernel"
+            message = f"{message}; {len(rest)} more places do not build {version}: please rebase"
+        yield first._replace(message=message, places=tuple(finding.span for finding in rest))
+        yield from (finding._replace(shown=False, why_not_shown=FOLDED) for finding in rest)
+
+
+def _group(finding: Finding) -> object:
+    """Findings that are one comment have the same."""
+    if finding.fold is Fold.BUILD:
+        return Fold.BUILD
+    if finding.fold is Fold.SERIES:
+        return finding.rule, finding.message
+    return finding.rule, finding.message, finding.patch.index
 
 
 def suppressed(patch: Patch, rule: str, rule_id: str = "") -> str | None:

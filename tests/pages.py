@@ -11,18 +11,16 @@ only where the whole file is known, `// error (hunk)` only in the hunk. The info
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from unittest import mock
 
 from reviewbot.base import parse_version
-from reviewbot.c.code import Code
-from reviewbot.c.code import images as code_images
 from reviewbot.engine import review
 from reviewbot.finding import Finding, Review
 from reviewbot.model import (
     Address,
+    Applied,
     Base,
     BaseHow,
     Change,
@@ -37,6 +35,7 @@ from reviewbot.model import (
     Span,
     SpanKind,
     Subject,
+    Whole,
 )
 from reviewbot.rule import CodeRule
 
@@ -289,20 +288,28 @@ def _add(hunks: list[Hunk], heading: str, lines: list[Line]) -> None:
 # -- what is found in it ------------------------------------------------------------------------------------------
 
 
+class Tree:
+    """The files of a block of which nothing is missing, whole."""
+
+    def __init__(self, whole: Collection[str]) -> None:
+        self.whole = whole
+
+    def apply(self, patch: Patch) -> Applied:
+        found = {}
+        for n, diff in enumerate(patch.files):
+            if diff.path in self.whole:
+                lines = [line for hunk in diff.hunks for line in hunk.lines]
+                before = "".join(f"{line.text}\n" for line in lines if line.kind is not LineKind.ADDED)
+                after = "".join(f"{line.text}\n" for line in lines if line.kind is not LineKind.REMOVED)
+                found[n] = Whole(diff, before, after)
+        return Applied(found, None)
+
+
 def run(rules: Sequence[CodeRule], block: Block, view: View) -> Review:
     """The review of a block. A file of which nothing is missing is known as whole."""
     posting, _ = series(block, view)
     whole = {file.path for file in block.files if view is View.TREE and file.whole}
-
-    def images(diffs: Sequence[FileDiff], side: LineKind, version: tuple[int, int] | None = None) -> list[Code]:
-        codes = code_images(diffs, side, version)
-        for code in codes:
-            code.whole = code.whole or code.path in whole
-        return codes
-
-    # until the engine reads a tree: the one place where it makes Code of diffs
-    with mock.patch("reviewbot.engine.images", images):
-        return review(posting, rules)
+    return review(posting, rules, files=Tree(whole))
 
 
 def findings(rule: CodeRule, block: Block, view: View) -> list[tuple[Row, Finding]]:

@@ -27,7 +27,7 @@ from reviewbot.model import Line, LineKind, Severity
 from reviewbot.rule import CodeRule, Scope
 
 RULES = registry.load()
-BLOCKS = tuple(block for rule in RULES for block in blocks(rule.name, registry.page(rule)))
+BLOCKS = tuple(block for rule in RULES if registry.has_page(rule) for block in blocks(rule.name, registry.page(rule)))
 # every rule on every text: no word, place or version keeps one away
 EVERYWHERE = tuple(rule._replace(words=("",), scope=Scope(exclude=(), suffixes=("",)), since=None) for rule in RULES)
 QUICK = settings(max_examples=150, deadline=None, derandomize=True, database=None)

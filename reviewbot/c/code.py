@@ -16,7 +16,7 @@ from reviewbot.c.flow import Flow
 from reviewbot.c.pattern import MAX_REACH, matching, split_arguments
 from reviewbot.c.skeleton import Effort, Function, Statement, live, parse
 from reviewbot.c.tokens import Comment, Kind, Token, tokenize
-from reviewbot.model import Facts, FileDiff, Line, LineKind, Span, SpanKind
+from reviewbot.model import Applied, Facts, FileDiff, Line, LineKind, Span, SpanKind, Whole
 
 Place = Token | Comment
 
@@ -58,9 +58,8 @@ class Code:
         side: LineKind = LineKind.ADDED,
         version: tuple[int, int] | None = None,
         diff: FileDiff | None = None,
+        file: Whole | None = None,
         patch: Sequence[Code] = (),
-        facts: Facts | None = None,
-        defined: Callable[[], Collection[str]] = frozenset,
     ) -> None:
         self.path = path
         self.whole = whole
@@ -68,9 +67,10 @@ class Code:
         self.version = version
         self.diff = diff
         self.patch = patch  # the same side of every file of the patch, this one among them
-        self.facts = facts  # what the tree's headers say; None without a tree
+        self.facts: Facts | None = None  # what the tree's headers say; None without a tree
+        self.defined: Callable[[], Collection[str]] = frozenset  # the names that the series defines
         self.abstained: str | None = None  # why a rule could not decide something here
-        self._defined = defined
+        self._file = file
         self._given = fragments
         self.effort = Effort()
         self._flows: dict[Function, Flow] = {}
@@ -80,11 +80,19 @@ class Code:
         """The stretches that are known: those given, or this side of the file diff's hunks."""
         if self._given is not None:
             return tuple(self._given)
+        if self._file is not None:
+            return (Fragment(_whole_lines(self._file, self.side)),)
         keep = (LineKind.CONTEXT, self.side)
         return tuple(
             Fragment(tuple(line for line in hunk.lines if line.kind in keep), hunk.section)
             for hunk in (self.diff.hunks if self.diff else ())
         )
+
+    @property
+    def text(self) -> str:
+        """The whole file as the tree has it; '' where only hunks are known."""
+        file = self._file
+        return (file.after if self.side is LineKind.ADDED else file.before) or "" if file else ""
 
     @cached_property
     def lines(self) -> tuple[Line, ...]:
@@ -111,13 +119,45 @@ class Code:
 
     @cached_property
     def functions(self) -> tuple[Function, ...]:
-        """All functions or what is seen of them, macros included, in order."""
+        """The functions or what is seen of them, macros included, in order.
+
+        Of a whole file only those that the patch touches: in the others nothing can be its doing.
+        """
         self.effort.allow(len(self.tokens))
+        lines = self._touched if self.whole and self.diff and self.diff.hunks else None
+        return self._parse(lines)
+
+    @cached_property
+    def every_function(self) -> tuple[Function, ...]:
+        """All functions of the file that are known, also those that the patch leaves alone: dear for a whole file."""
+        if self.whole and self.diff and self.diff.hunks:
+            return self._parse(None)
+        return self.functions
+
+    def _parse(self, lines: Sequence[int] | None) -> tuple[Function, ...]:
         return tuple(
             function
             for fragment, (tokens, _) in zip(self.fragments, self._read, strict=True)
-            for function in parse(tokens, fragment.section, self.effort)
+            for function in parse(tokens, fragment.section, self.effort, lines)
         )
+
+    @cached_property
+    def _touched(self) -> list[int]:
+        """Indices of the lines that the patch adds (removes, in a pre-image), or next to which it removes (adds) one."""
+        found: list[int] = []
+        before: Line | None = None
+        for n, line in enumerate(self.lines):
+            gap = (
+                before is not None
+                and before.kind is line.kind is LineKind.CONTEXT
+                and ((line.new or 0) - (before.new or 0) != (line.old or 0) - (before.old or 0))
+            )
+            if gap and (not found or found[-1] != n - 1):
+                found.append(n - 1)
+            if gap or line.kind is self.side:
+                found.append(n)
+            before = line
+        return found
 
     def flow(self, function: Function) -> Flow:
         """The control flow of one of `functions`; made once."""
@@ -180,47 +220,106 @@ class Code:
 
     def defines(self, name: str) -> bool:
         """The series itself adds a function, a declaration or a macro of that name."""
-        return name in self._defined()
+        return name in self.defined()
 
     def calls(self, *names: str) -> Iterator[Call]:
         """Calls of the named functions anywhere in the file, macros included; cut-off calls are left out."""
-        yield from calls(self.tokens, *names)
+        at = sorted(n for name in frozenset(names) for n in self._index.get(name, ()))
+        return _calls_at(self.tokens, at, lambda: self._brackets) if at else iter(())
 
     def words(self, text: str) -> Iterator[int]:
         """Indices in `tokens` of a word."""
-        return (n for n, token in enumerate(self.tokens) if token.kind is Kind.WORD and token.text == text)
+        return iter(self._index.get(text, ()))
+
+    @cached_property
+    def _index(self) -> dict[str, list[int]]:
+        """Where each word stands among the tokens."""
+        found: dict[str, list[int]] = {}
+        for n, token in enumerate(self.tokens):
+            if token.kind is Kind.WORD:
+                found.setdefault(token.text, []).append(n)
+        return found
+
+    @cached_property
+    def _brackets(self) -> dict[int, int]:
+        return matching(self.tokens)
 
 
 def calls(tokens: Sequence[Token], *names: str) -> Iterator[Call]:
     """Calls of the named functions among tokens; definitions and declarations are told apart by the word before."""
     wanted = frozenset(names)
+    at = [n for n, token in enumerate(tokens) if token.text in wanted and token.kind is Kind.WORD]
+    return _calls_at(tokens, at, lambda: matching(tokens)) if at else iter(())
+
+
+def _calls_at(tokens: Sequence[Token], at: Sequence[int], brackets: Callable[[], dict[int, int]]) -> Iterator[Call]:
     ends: dict[int, int] | None = None
-    for n, token in enumerate(tokens):
-        if token.text in wanted and token.kind is Kind.WORD and n + 1 < len(tokens) and tokens[n + 1].text == "(":
+    for n in at:
+        if n + 1 < len(tokens) and tokens[n + 1].text == "(":
             before = tokens[n - 1] if n else None
             if before and (
                 before.text in ("->", ".") or (before.kind is Kind.WORD and before.text not in _BEFORE_CALL)
             ):
                 continue
-            ends = matching(tokens) if ends is None else ends
+            ends = brackets() if ends is None else ends
             end = ends.get(n + 1, 0)
             if n < end <= n + MAX_REACH:
-                yield Call(token.text, split_arguments(tokens, n + 1, end), tuple(tokens[n:end]))
+                yield Call(tokens[n].text, split_arguments(tokens, n + 1, end), tuple(tokens[n:end]))
 
 
 _BEFORE_CALL = frozenset(("return", "else", "do", "case", "goto"))
 
 
-def images(diffs: Sequence[FileDiff], side: LineKind, version: tuple[int, int] | None = None) -> list[Code]:
-    """One side of each file of a patch: ADDED for what it becomes, REMOVED for what it was. Nothing is read yet."""
+def images(
+    diffs: Sequence[FileDiff],
+    side: LineKind,
+    version: tuple[int, int] | None = None,
+    applied: Applied | None = None,
+    defined: Callable[[], Collection[str]] = frozenset,
+) -> list[Code]:
+    """One side of each file of a patch: ADDED for what it becomes, REMOVED for what it was. Nothing is read yet.
+
+    Files that `applied` has are whole, the others are what the hunks show.
+    """
     found: list[Code] = []
-    found.extend(_image(diff, side, version, found) for diff in diffs)
+    facts = applied.facts if applied else None
+    for n, diff in enumerate(diffs):
+        path = diff.path if side is LineKind.ADDED else diff.old_path or diff.path
+        whole = applied.files.get(n) if applied else None
+        if whole is None:
+            code = Code(path, None, whole=diff.old_path is None, side=side, version=version, diff=diff)
+        else:
+            code = Code(path, whole=True, side=side, version=version, diff=whole.diff, file=whole)
+        code.patch, code.facts, code.defined = found, facts, defined
+        found.append(code)
     return found
 
 
-def _image(diff: FileDiff, side: LineKind, version: tuple[int, int] | None, patch: Sequence[Code]) -> Code:
-    path = diff.path if side is LineKind.ADDED else diff.old_path or diff.path
-    return Code(path, whole=diff.old_path is None, side=side, version=version, diff=diff, patch=patch)
+def _whole_lines(whole: Whole, side: LineKind) -> tuple[Line, ...]:
+    """One side of a whole file: the lines of its hunks, and between them those that the patch leaves alone."""
+    text = (whole.after if side is LineKind.ADDED else whole.before) or ""
+    texts = text.split("\n")
+    if not texts[-1]:
+        texts.pop()
+    lines: list[Line] = []
+    shift = 0  # new - old line number
+    for hunk in whole.diff.hunks:
+        first = next((n for line in hunk.lines if (n := line.new if side is LineKind.ADDED else line.old)), None)
+        if first is None:
+            # it only removes, and shows nothing else: its place is behind the line that it names
+            first = (hunk.new_start if side is LineKind.ADDED else hunk.old_start) + 1
+        lines.extend(_untouched(texts, len(lines), first - 1, shift, side))
+        lines.extend(line for line in hunk.lines if line.kind in (LineKind.CONTEXT, side))
+        shift += sum(line.kind is LineKind.ADDED for line in hunk.lines)
+        shift -= sum(line.kind is LineKind.REMOVED for line in hunk.lines)
+    lines.extend(_untouched(texts, len(lines), len(texts), shift, side))
+    return tuple(lines)
+
+
+def _untouched(texts: Sequence[str], start: int, end: int, shift: int, side: LineKind) -> Iterator[Line]:
+    back, ahead = (shift, 0) if side is LineKind.ADDED else (0, shift)
+    for n in range(start, min(end, len(texts))):
+        yield Line(LineKind.CONTEXT, texts[n], n + 1 - back, n + 1 + ahead, 0)
 
 
 def assigned(statement: Statement) -> Iterator[str]:

@@ -10,6 +10,7 @@ before it; a ) that closes nothing seen ends a head that is not seen. Both are m
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 
@@ -162,15 +163,59 @@ class Function:
                 yield inner
 
 
-def parse(tokens: Sequence[Token], section: str = "", effort: Effort | None = None) -> tuple[Function, ...]:
-    """The functions of a fragment. `section` is git's hunk heading, '' where the text begins at the top of a file."""
-    functions = (*_Parser([t for t in _active(tokens) if not t.directive], section).run(), *_macros(tokens))
+def parse(
+    tokens: Sequence[Token],
+    section: str = "",
+    effort: Effort | None = None,
+    lines: Sequence[int] | None = None,
+) -> tuple[Function, ...]:
+    """The functions of a fragment. `section` is git's hunk heading, '' where the text begins at the top of a file.
+
+    With `lines` (ascending), of a whole file, only the functions that hold one of them.
+    """
+    code = [t for t in _active(tokens) if not t.directive]
+    macros = [t for t in tokens if t.directive]
+    if lines is not None:
+        code, macros = _holding(code, lines), _directives_holding(macros, lines)
+    functions = (*_Parser(code, section).run(), *_macros(macros))
     if effort is None:
         effort = Effort()
         effort.allow(len(tokens))
     for function in functions:
         function.effort = effort
     return functions
+
+
+def _holding(tokens: Sequence[Token], lines: Sequence[int]) -> list[Token]:
+    """The top-level pieces of a file (up to a ; or a } outside of braces) that hold one of the lines."""
+    kept: list[Token] = []
+    depth = start = 0
+    for n, token in enumerate(tokens):
+        text = token.text
+        if text == "{":
+            depth += 1
+        elif text == "}":
+            depth = max(0, depth - 1)
+        if (text in (";", "}") and depth == 0) or n == len(tokens) - 1:
+            at = bisect_left(lines, tokens[start].line)
+            if at < len(lines) and lines[at] <= token.line:
+                kept.extend(tokens[start : n + 1])
+            start = n + 1
+    return kept
+
+
+def _directives_holding(tokens: Sequence[Token], lines: Sequence[int]) -> list[Token]:
+    """The preprocessor directives that hold one of the lines."""
+    ranges: dict[int, tuple[int, int]] = {}
+    for token in tokens:
+        first, _ = ranges.get(token.directive, (token.line, 0))
+        ranges[token.directive] = first, token.line
+    wanted = {
+        directive
+        for directive, (first, last) in ranges.items()
+        if (at := bisect_left(lines, first)) < len(lines) and lines[at] <= last
+    }
+    return [token for token in tokens if token.directive in wanted]
 
 
 def _active(tokens: Sequence[Token]) -> list[Token]:

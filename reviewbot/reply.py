@@ -40,6 +40,7 @@ from reviewbot.model import (
     ConfigError,
     FileDiff,
     Hunk,
+    Line,
     Mail,
     Patch,
     Series,
@@ -332,8 +333,13 @@ def _anchor(finding: Finding) -> int:
         return 0
     # a statement of several lines is quoted to its end
     last = span.end_line if span.end_column > 1 else span.end_line - 1
-    removed = span.kind is SpanKind.REMOVED
-    ends = [n.message_line for n in hunk.lines if span.line <= ((n.old if removed else n.new) or 0) <= last]
+
+    def number(line: Line) -> int:
+        return (line.old if span.kind is SpanKind.REMOVED else line.new) or 0
+
+    # in a tree the hunk may lie elsewhere than the mail says
+    moved = span.line - next((number(line) for line in hunk.lines if line.message_line == span.message_line), span.line)
+    ends = [line.message_line for line in hunk.lines if span.line <= number(line) + moved <= last and number(line)]
     return max([span.message_line, *ends])
 
 

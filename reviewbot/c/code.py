@@ -257,10 +257,12 @@ def _calls_at(tokens: Sequence[Token], at: Sequence[int], brackets: Callable[[],
     for n in at:
         if n + 1 < len(tokens) and tokens[n + 1].text == "(":
             before = tokens[n - 1] if n else None
-            if before and (
-                before.text in ("->", ".") or (before.kind is Kind.WORD and before.text not in _BEFORE_CALL)
-            ):
+            if before and before.text in ("->", "."):
                 continue
+            if before and before.kind is Kind.WORD and before.text not in _BEFORE_CALL:
+                # a definition or declaration, but for #define X call(..)
+                if not before.directive or n < 2 or tokens[n - 2].text != "define":
+                    continue
             ends = brackets() if ends is None else ends
             end = ends.get(n + 1, 0)
             if n < end <= n + MAX_REACH:

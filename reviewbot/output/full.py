@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from reviewbot.finding import Fault, Finding, Review
-from reviewbot.model import Confidence, LineKind, Patch, Severity, Span, SpanKind
+from reviewbot.model import Confidence, Patch, Severity, Span, SpanKind
 from reviewbot.output.text import (
     BLUE,
     BOLD,
@@ -140,19 +140,19 @@ def _find(patch: Patch, span: Span) -> tuple[str, tuple[int, int]]:
     if span.kind in (SpanKind.MESSAGE, SpanKind.HEADER):
         return " ", (span.line, 0)
     for file in patch.files:
-        if span.path not in (file.new_path, file.old_path):
+        if span.path not in (file.new_path, file.old_path) or not span.message_line:
             continue
         for hunk in file.hunks:
             new, removed = hunk.new_start - 1, 0
             for line in hunk.lines:
                 if line.new is not None:
                     new, removed = line.new, 0
-                    if span.kind is SpanKind.SOURCE and new == span.line:
-                        return line.kind, (new, 0)
-                elif line.kind is LineKind.REMOVED:
+                else:
                     removed += 1
-                    if span.kind is SpanKind.REMOVED and line.old == span.line:
-                        return line.kind, (new, removed)
+                if line.message_line == span.message_line:
+                    # in a tree the hunk may lie elsewhere than the mail says
+                    moved = span.line - ((line.old if span.kind is SpanKind.REMOVED else line.new) or 0)
+                    return line.kind, (new + moved, removed)
     # known from the tree
     return ("-" if span.kind is SpanKind.REMOVED else " "), (span.line, 0)
 

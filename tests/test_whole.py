@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""reviewbot.engine with a tree, and what it does alike without one: whole files, abstention, moves, folding.
+
+The tree here is a dictionary; git's is test_tree.py's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from test_engine import ADDS, ALL, NEUTRAL, file, hunk, posted, rule
+
+from reviewbot.c.code import Code, images
+from reviewbot.c.skeleton import TooMuchError
+from reviewbot.engine import MOST, review
+from reviewbot.finding import Finding, Fold, NotRun
+from reviewbot.model import Applied, Facts, LineKind, Patch, Series, Whole
+from reviewbot.rule import CodeRule, Report
+from reviewbot.selection import FOLDED, Selection, select
+
+BEFORE = "int first(void)\n{\n\told(1);\n}\n\nint second(void)\n{\n\tint a;\n\treturn a;\n}\n\n#define THIRD bad(3)\n"
+AFTER = BEFORE.replace("\tint a;\n", "\tint a;\n\tbad(2);\n")
+CHANGE = file("@@ -7,3 +7,4 @@ int second(void)\n {\n \tint a;\n+\tbad(2);\n \treturn a;\n")
+
+
+class Tree:
+    """The files of each patch, as (before, after) by path."""
+
+    def __init__(self, *patches: Mapping[str, tuple[str, str]], facts: Facts | None = None) -> None:
+        self.patches = iter(patches)
+        self.facts = facts
+        self.asked: list[int] = []
+
+    def apply(self, patch: Patch) -> Applied:
+        self.asked.append(patch.index)
+        texts = next(self.patches, {})
+        found = {n: Whole(diff, *texts[diff.path]) for n, diff in enumerate(patch.files) if diff.path in texts}
+        return Applied(found, self.facts)
+
+
+def looking(see: list[Code], needs: str = "diff", word: str = "bad") -> CodeRule:
+    """A rule that keeps what it is shown and says nothing."""
+
+    def check(code: Code) -> Iterator[Report]:
+        see.append(code)
+        yield from ()
+
+    return rule(check=check, needs=needs, word=word)
+
+
+def test_with_a_tree_a_rule_sees_the_whole_file_and_the_functions_that_the_patch_touches() -> None:
+    seen: list[Code] = []
+    review(posted(CHANGE), [looking(seen)], files=Tree({"mm/x.c": (BEFORE, AFTER)}))
+    (code,) = seen
+    assert code.whole
+    assert [line.text for line in code.lines] == AFTER.splitlines()
+    assert [line.new for line in code.lines] == list(range(1, 14))
+    assert [line.old for line in code.lines] == [1, 2, 3, 4, 5, 6, 7, 8, None, 9, 10, 11, 12]
+    assert [(function.name, function.whole) for function in code.functions] == [("second", True)]
+    assert [function.name for function in code.every_function] == ["first", "second", "THIRD"]
+    assert [call.name for call in code.calls("old", "bad")] == ["old", "bad", "bad"]
+
+
+def test_a_tree_has_both_sides_of_a_file() -> None:
+    (patch,) = posted(CHANGE).patches
+    applied = Tree({"mm/x.c": (BEFORE, AFTER)}).apply(patch)
+    (before,) = images(patch.files, LineKind.REMOVED, applied=applied)
+    assert [line.text for line in before.lines] == BEFORE.splitlines()
+    assert [line.old for line in before.lines] == list(range(1, 13))
+    assert [function.name for function in before.functions] == ["second"]
+
+
+def test_a_line_that_is_only_removed_touches_its_function_on_both_sides() -> None:
+    diff = file("@@ -8 +7,0 @@ int second(void)\n-\tint a;\n")
+    (patch,) = posted(diff).patches
+    applied = Tree({"mm/x.c": (BEFORE, BEFORE.replace("\tint a;\n", ""))}).apply(patch)
+    for side in (LineKind.ADDED, LineKind.REMOVED):
+        (code,) = images(patch.files, side, applied=applied)
+        assert [function.name for function in code.functions] == ["second"]
+
+
+def test_a_directive_is_a_function_of_the_patch_only_where_the_patch_changes_it() -> None:
+    diff = file("@@ -12 +12 @@ int second(void)\n-#define THIRD bad(3)\n+#define THIRD bad(4)\n")
+    (patch,) = posted(diff).patches
+    applied = Tree({"mm/x.c": (BEFORE, BEFORE.replace("bad(3)", "bad(4)"))}).apply(patch)
+    (code,) = images(patch.files, LineKind.ADDED, applied=applied)
+    assert [function.name for function in code.functions] == ["THIRD"]
+
+
+def test_what_the_tree_had_before_is_preexisting() -> None:
+    reviewed = review(posted(CHANGE), [rule()], files=Tree({"mm/x.c": (BEFORE, AFTER)}))
+    assert [(f.span.line, f.preexisting) for f in reviewed.findings] == [(13, True), (9, False)]
+
+
+def test_a_rule_is_run_where_only_the_tree_has_its_word() -> None:
+    seen: list[Code] = []
+    review(posted(CHANGE), [looking(seen, word="old(")], files=Tree({"mm/x.c": (BEFORE, AFTER)}))
+    assert len(seen) == 1
+    review(posted(CHANGE), [looking(seen, word="old(")])
+    assert len(seen) == 1
+
+
+def test_a_file_that_the_tree_does_not_have_is_reviewed_as_the_diff_shows_it() -> None:
+    seen: list[Code] = []
+    reviewed = review(posted(ADDS), [looking(seen), rule()], files=Tree({}))
+    assert [code.whole for code in seen] == [False]
+    assert [f.preexisting for f in reviewed.findings] == [False]
+
+
+def test_every_patch_is_applied_in_order_also_those_not_reviewed() -> None:
+    tree = Tree()
+    review(posted(ADDS, NEUTRAL, ADDS), [rule()], [2], tree)
+    assert tree.asked == [1, 2, 3]
+
+
+def test_facts_of_the_tree_reach_a_rule() -> None:
+    seen: list[Code] = []
+    facts = Facts(frozenset(("a",)), {"FOLL_X": 3}, frozenset())
+    review(posted(ADDS), [looking(seen)], files=Tree(facts=facts))
+    assert seen[0].facts is facts
+
+
+def test_a_rule_that_needs_a_tree_is_counted_where_there_is_none() -> None:
+    seen: list[Code] = []
+    needy = looking(seen, needs="tree")
+    assert review(posted(ADDS, ADDS), [needy]).not_run == (NotRun("test/bad", "needs --tree"),)
+    assert not seen
+    assert review(posted(NEUTRAL), [needy]).not_run == ()
+    facts = Facts(frozenset(), {}, frozenset())
+    assert review(posted(ADDS), [needy], files=Tree(facts=facts)).not_run == ()
+    assert seen
+
+
+def test_a_rule_that_abstains_is_counted_once() -> None:
+    def check(code: Code) -> Iterator[Report]:
+        code.abstain()
+        yield from ()
+
+    assert review(posted(ADDS, ADDS), [rule(check=check)]).not_run == (NotRun("test/bad", "needs --tree"),)
+
+
+def test_a_rule_that_did_not_come_to_the_end_of_the_old_file_says_nothing() -> None:
+    def check(code: Code) -> Iterator[Report]:
+        if code.side is LineKind.REMOVED:
+            raise TooMuchError
+        for call in code.calls("bad"):
+            yield Report(call.tokens, "bad() is called")
+
+    reviewed = review(posted(ADDS), [rule(check=check)])
+    assert reviewed.findings == ()
+    (entry,) = reviewed.not_run
+    assert entry.why == "gave up: more to follow than in real code in mm/x.c before the patch"
+
+
+def test_more_findings_than_anybody_reads_are_cut() -> None:
+    body = "".join(f"+\tbad({n});\n" for n in range(MOST + 5))
+    reviewed = review(posted(file(hunk(" \tint a;\n" + body))), [rule()])
+    assert len(reviewed.findings) == MOST
+    assert reviewed.not_run[0].why == f"stopped after {MOST} findings in mm/x.c"
+
+
+def test_a_series_defines_what_its_added_lines_define() -> None:
+    seen: list[Code] = []
+    header = file(
+        hunk("+#define ONE 1\n+static inline int two(void)\n+void *three(int a);\n-int four(void)\n+\tfive(1);")
+    )
+    review(posted(header, ADDS), [looking(seen)])
+    names = ("ONE", "two", "three", "four", "five")
+    assert [name for name in names if seen[-1].defines(name)] == ["ONE", "two", "three"]
+
+
+# -- moves ----------------------------------------------------------------------------------------
+
+GONE = file(hunk("-int walk(void)\n-{\n-\tbad(1);\n-}"), path="mm/a.c")
+HERE = file(hunk("+int walk(void)\n+{\n+\tbad(1);\n+}"), path="mm/b.c")
+
+
+def test_code_that_the_patch_moves_from_another_file_is_not_its_doing() -> None:
+    (finding,) = review(posted(GONE + HERE), [rule()]).findings
+    assert finding.preexisting
+
+
+def test_moved_once_and_written_once_is_one_finding() -> None:
+    twice = HERE.replace("+\tbad(1);\n", "+\tbad(1);\n+\tbad(1);\n").replace("+10,4", "+10,5")
+    assert [f.preexisting for f in review(posted(GONE + twice), [rule()]).findings] == [True, False]
+
+
+def test_a_line_that_is_moved_into_another_function_is_new() -> None:
+    other = HERE.replace("walk(void)\n+", "run(void)\n+")
+    assert [f.preexisting for f in review(posted(GONE + other), [rule()]).findings] == [False]
+
+
+# -- one comment, not twenty ----------------------------------------------------------------------
+
+
+def shown(series: Series, *rules: CodeRule) -> list[Finding]:
+    return list(select(review(series, rules), Selection(strict=ALL.strict)).shown)
+
+
+def test_what_is_said_of_a_line_as_such_is_said_once_a_series() -> None:
+    (finding,) = shown(posted(ADDS, ADDS), rule(style=True))
+    assert (finding.patch.index, len(finding.places)) == (1, 1)
+
+
+def test_what_is_said_of_the_code_is_said_in_each_patch() -> None:
+    assert [f.patch.index for f in shown(posted(ADDS, ADDS), rule())] == [1, 2]
+
+
+def test_what_does_not_build_is_one_comment_a_series_and_asks_for_a_rebase() -> None:
+    both = file(hunk(" \tint a;\n+\tbad(a);\n+\tworse(a);\n \treturn a;"))
+    rules = (rule(build=True), rule("test/worse", "worse", build=True), rule("test/apart", "bad"))
+    found = shown(posted(both, both), *rules)
+    assert [(f.rule, f.patch.index, f.fold) for f in found] == [
+        ("test/apart", 1, Fold.PATCH),
+        ("test/bad", 1, Fold.BUILD),
+        ("test/apart", 2, Fold.PATCH),
+    ]
+    assert found[1].message == "bad() is called; 3 more places do not build on v6.12: please rebase"
+    assert len(found[1].places) == 3
+    hidden = [f for f in select(review(posted(both), rules), ALL).findings if not f.shown]
+    assert [(f.rule, f.why_not_shown) for f in hidden] == [("test/worse", FOLDED)]
+
+
+def test_one_rule_in_one_patch_needs_no_rebase_to_be_asked_for() -> None:
+    twice = file(hunk(" \tint a;\n+\tbad(a);\n+\tbad(b);\n \treturn a;"))
+    (finding,) = shown(posted(twice), rule(build=True))
+    assert finding.message == "bad() is called"
+    assert len(finding.places) == 1

@@ -31,6 +31,7 @@ _TOO_MANY = "hunk is corrupt: it holds more lines than its header says"
 _TOO_FEW = "hunk is corrupt: it holds fewer lines than its header says"
 _BROKEN_HEADER = "hunk header is broken (line-wrapped?)"
 _KINDS = {" ": LineKind.CONTEXT, "": LineKind.CONTEXT, "+": LineKind.ADDED, "-": LineKind.REMOVED}
+_INDEX = re.compile(r"index ([0-9a-f]{4,64})\.\.([0-9a-f]{4,64})(?: [0-7]+)?\s*$")
 _OCTAL = re.compile(r'\\([0-7]{3}|["\\abfnrtv])')
 _ESCAPES = {"a": 7, "b": 8, "t": 9, "n": 10, "v": 11, "f": 12, "r": 13, '"': 34, "\\": 92}
 
@@ -212,7 +213,10 @@ def _is_file(file: PatchedFile) -> bool:
 def _file(file: PatchedFile, numbers: Sequence[int]) -> FileDiff:
     """`numbers` gives the message line of each line that was parsed."""
     info = {"rename from": "", "rename to": "", "copy from": "", "copy to": ""}
+    ids: tuple[str | None, ...] = (None, None)
     for line in file.patch_info or ():
+        if match := _INDEX.match(line):
+            ids = tuple(found if found.strip("0") else None for found in match.groups())
         for key in info:
             if line.startswith(key + " "):
                 info[key] = _unquote(line[len(key) + 1 :].rstrip("\n"))
@@ -232,7 +236,7 @@ def _file(file: PatchedFile, numbers: Sequence[int]) -> FileDiff:
     if change is Change.MODIFIED and len(hunks) == 1 and hunks[0].old_start == hunks[0].old_count == 0:
         change, old = Change.ADDED, None
     at = numbers[(file.diff_line_no or 1) - 1]
-    return FileDiff(old, new, change, hunks, file.is_binary_file, file.source_mode, file.target_mode, at)
+    return FileDiff(old, new, change, hunks, file.is_binary_file, file.source_mode, file.target_mode, at, *ids)
 
 
 def _hunk(hunk: unidiff.Hunk, numbers: Sequence[int]) -> Hunk:

@@ -55,6 +55,7 @@ _TRAILER = re.compile(
     r"([A-Za-z][A-Za-z-]*(?:-by|-to)|Cc|Fixes|Link|Closes|Bug|BugLink|References|Message-ID|Change-Id): (\S.*)$", re.I
 )
 _BASE_COMMIT = re.compile(r"base-commit: ([0-9a-f]{7,64})\s*$", re.M)
+_PREREQUISITE = re.compile(r"prerequisite-patch-id: ([0-9a-f]{40,64})\s*$")
 _CHANGE_ID = re.compile(r"change-id: (\S{1,200})\s*$", re.M)
 _MESSAGE_ID = re.compile(r"<([^<>\s]{1,998})>")
 _NOT_QP = re.compile(rb"=(?![0-9A-Fa-f]{2}|[ \t]*\r?\n|[ \t]*\Z)")
@@ -282,6 +283,17 @@ def declared_change_id(mails: Iterable[Mail]) -> str | None:
     return _declared(_CHANGE_ID, mails)
 
 
+def declared_prerequisites(mails: Iterable[Mail]) -> tuple[str, ...]:
+    """The patch ids of all prerequisite-patch-id: lines, in order: what must be applied to the base before the series."""
+    found: dict[str, None] = {}
+    for mail in mails:
+        # git format-patch --base writes them below one another
+        for line in mail.body:
+            if line.startswith("prerequisite-patch-id: ") and (match := _PREREQUISITE.match(line)):
+                found[match[1]] = None
+    return tuple(found)
+
+
 def _declared(pattern: re.Pattern[str], mails: Iterable[Mail]) -> str | None:
     for mail in mails:
         for line in mail.body:
@@ -336,6 +348,7 @@ def _one_series(group: Sequence[tuple[Mail, Subject]]) -> Series:
         patches=tuple(patches),
         base=find_base(declared_base(mails), [first, *(p.subject for p in patches)], [m.date for m in mails]),
         change_id=declared_change_id(mails),
+        prerequisites=declared_prerequisites(mails),
     )
 
 

@@ -89,6 +89,8 @@ class FileDiff(NamedTuple):
     old_mode: str | None = None  # git's six octal digits; None where the diff does not say
     new_mode: str | None = None
     message_line: int = 0  # where the file's diff begins, from 1
+    old_id: str | None = None  # blob ids of git's index line, mostly abbreviated; None where the diff has none,
+    new_id: str | None = None  # or there is no file on that side
 
     @property
     def path(self) -> str:
@@ -104,7 +106,7 @@ class Facts(NamedTuple):
     """What a tree's headers say; read where a tree is given, instead of what is known of its kernel version.
 
     `names` are the functions and macros that include/linux/{mm,mmap_lock,pagemap,rmap,...}.h and mm/internal.h declare
-    (`kernel.FACT_FILES`); `foll` is the bit of each FOLL_ flag; `internal` are those that mm/internal.h defines.
+    (`tree.FACT_FILES`); `foll` is the bit of each FOLL_ flag; `internal` are those that mm/internal.h defines.
     """
 
     names: frozenset[str]
@@ -228,8 +230,10 @@ class BaseHow(StrEnum):
     """How the base was chosen, most trustworthy first. The value is what is printed."""
 
     DECLARED = "declared"  # base-commit: in the cover letter or a patch
+    BLOBS = "blobs"  # the commit of a tree that has the blob ids of the patches' index lines
+    HEAD = "head"  # of a tree, where the series applies to it
     PREFIX = "prefix"  # [PATCH 5.4], stable-5.4, 5.4.y, AUTOSEL
-    TREE = "tree"
+    TREE = "tree"  # a version: as the Makefile of the commit says
     DATE = "date"  # the mail's date: the newest kernel whose merge window had closed
     UNKNOWN = "unknown"
 
@@ -237,14 +241,22 @@ class BaseHow(StrEnum):
 class Base(NamedTuple):
     """What the series applies to, as far as known."""
 
-    commit: str | None  # full or abbreviated hash as declared; None where not declared
+    commit: str | None  # full or abbreviated hash as declared, the full one where a tree has it; None where not known
     version: tuple[int, int] | None  # kernel version whose rules hold, (6, 12); None where unknown
     how: BaseHow
+    version_from: BaseHow | None = None  # where that is not what the commit is from; None without a tree
 
     def __str__(self) -> str:
         version = ".".join(map(str, self.version)) if self.version else "unknown version"
         commit = f"commit {self.commit[:12]}, " if self.commit else ""
         return f"{commit}v{version}" if self.version else f"{commit}{version}"
+
+    @property
+    def version_how(self) -> BaseHow:
+        """What tells the version: a commit alone tells none."""
+        if self.version_from:
+            return self.version_from
+        return BaseHow.DATE if self.how is BaseHow.DECLARED and self.version else self.how
 
 
 class Series(NamedTuple):
@@ -260,6 +272,7 @@ class Series(NamedTuple):
     newest: int | None = None  # the newest revision known of; None where not looked for
     partial_reroll: bool = False  # some patches of this revision were taken from the one before
     followups: tuple[Trailer, ...] = ()  # trailers that people gave in replies
+    prerequisites: tuple[str, ...] = ()  # patch ids that the series says come between its base and itself
     warnings: tuple[str, ...] = ()  # what a person should know of how the series was put together
 
     @property

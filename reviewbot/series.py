@@ -26,7 +26,15 @@ from typing import TYPE_CHECKING, cast
 
 from reviewbot.base import find_base
 from reviewbot.diff import diff_start
-from reviewbot.mail import declared_base, declared_change_id, make_cover, make_patch, parse_mail, parse_subject
+from reviewbot.mail import (
+    declared_base,
+    declared_change_id,
+    declared_prerequisites,
+    make_cover,
+    make_patch,
+    parse_mail,
+    parse_subject,
+)
 from reviewbot.model import InputError, Mail, NotFoundError, Patch, Series, Subject, Trailer
 
 if TYPE_CHECKING:
@@ -457,6 +465,7 @@ def _freeze(thread: Thread, chosen: _Chosen, newest: int) -> Series:
         newest=max(newest, chosen.revision),
         partial_reroll=bool(chosen.taken),
         followups=tuple(chosen.followups),
+        prerequisites=declared_prerequisites(mails),
         warnings=tuple(warnings),
     )
 
@@ -472,6 +481,7 @@ def _draft(mail: Mail) -> Series:
         patches=(patch,),
         base=find_base(declared_base([mail]), [patch.subject], [mail.date]),
         change_id=declared_change_id([mail]),
+        prerequisites=declared_prerequisites([mail]),
     )
 
 

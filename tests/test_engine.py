@@ -34,7 +34,8 @@ def rule(
 
     made = CodeRule(
         name=name, id="T01", severity=Severity.ERROR, confidence=Confidence.HIGH, since=None, until=None,
-        scope=Scope(), words=(word,), style=False, needs="diff", yields_to=(), build=False, summary="x", check=check or calls,
+        scope=Scope(), words=(word,), style=False, needs="diff", yields_to=(), build=False, summary="x",
+        check=check or calls,
     )  # fmt: skip
     return made._replace(**more)
 

@@ -143,7 +143,7 @@ class Code:
 
     @cached_property
     def _touched(self) -> list[int]:
-        """Indices of the lines that the patch adds (removes, in a pre-image), or next to which it removes (adds) one."""
+        """Indices of the lines that are the patch's on this side, or next to which it has some on the other."""
         found: list[int] = []
         before: Line | None = None
         for n, line in enumerate(self.lines):
@@ -257,12 +257,12 @@ def _calls_at(tokens: Sequence[Token], at: Sequence[int], brackets: Callable[[],
     for n in at:
         if n + 1 < len(tokens) and tokens[n + 1].text == "(":
             before = tokens[n - 1] if n else None
-            if before and before.text in ("->", "."):
+            named = before is not None and before.kind is Kind.WORD and before.text not in _BEFORE_CALL
+            # a definition or declaration, but for #define X call(..)
+            if named and not (tokens[n].directive and n > 1 and tokens[n - 2].text == "define"):
                 continue
-            if before and before.kind is Kind.WORD and before.text not in _BEFORE_CALL:
-                # a definition or declaration, but for #define X call(..)
-                if not before.directive or n < 2 or tokens[n - 2].text != "define":
-                    continue
+            if before is not None and before.text in ("->", "."):
+                continue
             ends = brackets() if ends is None else ends
             end = ends.get(n + 1, 0)
             if n < end <= n + MAX_REACH:

@@ -12,7 +12,7 @@ import re
 from typing import Any
 
 from reviewbot.finding import Fault, Finding, Review, order
-from reviewbot.model import BaseHow, Series, Span
+from reviewbot.model import Series, Span
 from reviewbot.output.text import harmless
 
 VERSION = 1
@@ -48,15 +48,20 @@ def _escape(match: re.Match[str]) -> str:
 def _series(series: Series) -> dict[str, Any]:
     base = series.base
     version = ".".join(map(str, base.version)) if base.version else None
-    # a declared commit tells no version without a tree: that comes from the date
-    version_how = BaseHow.DATE if base.how is BaseHow.DECLARED and version else base.how
     return {
         "message_id": series.message_id,
         "subject": series.subject,
         "revision": series.revision,
         "patches": len(series.patches),
         "complete": series.complete,
-        "base": {"commit": base.commit, "version": version, "how": base.how, "version_how": version_how},
+        "base": {
+            "commit": base.commit,
+            "version": version,
+            "how": base.how,
+            "version_how": base.version_how,
+            "tree": base.version_from is not None,
+            "prerequisites": list(series.prerequisites),
+        },
     }
 
 

@@ -3,8 +3,8 @@
 
 $REVIEWBOT_CORPUS/cases.jsonl has a row a case: mail, rule, `expect` (fires or silent), file,
 line_text, and how sure the label is. Each mail is reviewed by itself. Exit status 1 where a label of
-high confidence that demands silence is broken, or less than 0.9 of the lines that the founding rules
-must find are found.
+high confidence that demands silence is broken, or less than 0.95 of the lines that must be found
+with high confidence are found.
 """
 
 from __future__ import annotations
@@ -22,9 +22,7 @@ from reviewbot.finding import Finding
 from reviewbot.mail import parse_mail
 from reviewbot.registry import load
 
-# the rules of the four checks that reviewbot began with: mmap_sem, might_lock, internal FOLL flags, dropped lock
-FOUNDING = frozenset("ML01 ML02 ML03 LD01 LD02 LD03 FL01 FL02 FL03 DR01 DR02 DR04 DR05 DR06 DR07 VM02 PV01".split())
-RECALL = 0.9
+RECALL = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +102,9 @@ def main() -> None:
             print(f"\n{case.rule}: {fault} ({case.confidence}): {case.mail} <{case.message_id}>")
             print(f"    {case.file}: {case.line_text.strip()}\n    {case.why}")
     broken = sum(1 for case, ok in results if case.expect == "silent" and case.confidence == "high" and not ok)
-    # a founding rule that is not there finds nothing, and that counts
-    due = [c for c in cases if c.id in FOUNDING and c.expect == "fires" and c.confidence == "high"]
-    found = sum(1 for case, ok in results if ok and case in due)
-    recall = found / len(due) if due else 1.0
-    print(f"\nsilent, high confidence: {broken} broken; founding rules find {found} of {len(due)}")
+    due = [ok for case, ok in results if case.expect == "fires" and case.confidence == "high"]
+    recall = sum(due) / len(due) if due else 1.0
+    print(f"\nhigh confidence: {broken} that demand silence broken, {sum(due)} of {len(due)} found")
     sys.exit(1 if broken or recall < RECALL else 0)
 
 

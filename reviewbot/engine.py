@@ -22,6 +22,12 @@ from reviewbot.rule import CodeRule, Report
 MOST = 1_000
 
 
+# What is read of one patch: characters of the files that rules look at, and tokens of functions times rules. The
+# largest file of 6.12's mm/ has 0.2 million characters, and 0.07 million tokens; at these limits a patch takes
+# seconds (tests/bench/limits.py).
+MOST_TEXT, MOST_WORK = 2_000_000, 5_000_000
+
+
 class Files(Protocol):
     """What a series applies to: `reviewbot.tree` has git's."""
 
@@ -60,8 +66,9 @@ def review(
             )
         after = images(patch.files, LineKind.ADDED, series.base.version, applied, defined)
         before = images(patch.files, LineKind.REMOVED, series.base.version, applied, defined)
+        budget = _Budget(MOST_TEXT, MOST_WORK)
         for sides in zip(after, before, strict=True):
-            findings.extend(_review_file(run, patch, *sides, live))
+            findings.extend(_review_file(run, patch, *sides, live, budget))
     not_run = tuple(dict.fromkeys(run.not_run))
     return Review(series, tuple(sorted(findings, key=order)), not_run, tuple(run.errors), len(rules), tuple(only or ()))
 
@@ -72,6 +79,16 @@ class _Run(NamedTuple):
     removed: frozenset[str]  # every line that the series removes, stripped: one that comes back was moved
     errors: list[Fault]
     not_run: list[NotRun]
+
+
+class _Budget:
+    """What may still be read of a patch."""
+
+    __slots__ = ("text", "work")
+
+    def __init__(self, text: int, work: int) -> None:
+        self.text = text
+        self.work = work
 
 
 def _once(make: Callable[[], frozenset[str]]) -> Callable[[], frozenset[str]]:
@@ -106,7 +123,9 @@ def _definitions(patches: Iterable[Patch]) -> frozenset[str]:
     return frozenset(match[1] or match[2] for text in lines if (match := _DEFINITION.match(text)))
 
 
-def _review_file(run: _Run, patch: Patch, after: Code, before: Code, rules: Sequence[CodeRule]) -> Iterator[Finding]:
+def _review_file(
+    run: _Run, patch: Patch, after: Code, before: Code, rules: Sequence[CodeRule], budget: _Budget
+) -> Iterator[Finding]:
     diff = after.diff
     if diff is None or diff.new_path is None or diff.binary or not diff.hunks:
         return
@@ -117,6 +136,13 @@ def _review_file(run: _Run, patch: Patch, after: Code, before: Code, rules: Sequ
     if after.text:
         text = f"{text}\n{after.text}"
     candidates = [rule for rule in candidates if any(word in text for word in rule.words)]
+    if not candidates:
+        return
+    budget.text -= len(text)
+    if budget.text < 0:
+        run.not_run.append(NotRun("reviewbot/too-large", f"more than is read of one patch: {diff.path}"))
+        return
+    after.effort.tokens = before.effort.tokens = most = budget.work // len(candidates)
     for rule in candidates:
         if rule.needs == "tree" and after.facts is None:
             run.not_run.append(NotRun(rule.name, "needs --tree"))
@@ -139,6 +165,10 @@ def _review_file(run: _Run, patch: Patch, after: Code, before: Code, rules: Sequ
             continue
         old = Counter(_key(report, before) for report in said_before)
         yield from _findings(rule, patch, (after, before), reports, old, run.removed)
+    budget.work -= (most - after.effort.tokens) * len(candidates)
+    if after.effort.skipped or before.effort.skipped:
+        why = f"functions larger than is read of one patch: {diff.path}"
+        run.not_run.append(NotRun("reviewbot/too-large", why))
 
 
 def _run(rule: CodeRule, code: Code) -> tuple[list[Report], str | None]:

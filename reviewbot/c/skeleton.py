@@ -47,12 +47,14 @@ class TooMuchError(Exception):
 
 class Effort:
     """How many statements a rule may still look at: real code needs a few looks at each, so a rule's time stays
-    linear in the file whatever a stranger's mail does to it."""
+    linear in the file whatever a stranger's mail does to it. And how many tokens of a file may be made statements."""
 
-    __slots__ = ("left",)
+    __slots__ = ("left", "skipped", "tokens")
 
     def __init__(self) -> None:
         self.left = 0
+        self.tokens = 1 << 40  # no limit
+        self.skipped = 0  # tokens that were left out for that
 
     def allow(self, tokens: int) -> None:
         """Begin anew, for a file of so many tokens: a rule needs less in 6.12's mm/ and kernel/events/."""
@@ -63,6 +65,15 @@ class Effort:
         self.left -= 1
         if self.left < 0:
             raise TooMuchError
+
+
+    def take(self, tokens: int) -> bool:
+        """So many more tokens may be made statements; where not, they are left out."""
+        if tokens > self.tokens:
+            self.skipped += tokens
+            return False
+        self.tokens -= tokens
+        return True
 
 
 class StatementKind(StrEnum):
@@ -171,22 +182,25 @@ def parse(
 ) -> tuple[Function, ...]:
     """The functions of a fragment. `section` is git's hunk heading, '' where the text begins at the top of a file.
 
-    With `lines` (ascending), of a whole file, only the functions that hold one of them.
+    With `lines` (ascending), of a whole file, only the functions that hold one of them. What `effort` does not allow
+    is left out: of a whole file single functions, else the fragment.
     """
-    code = [t for t in _active(tokens) if not t.directive]
-    macros = [t for t in tokens if t.directive]
-    if lines is not None:
-        code, macros = _holding(code, lines), _directives_holding(macros, lines)
-    functions = (*_Parser(code, section).run(), *_macros(macros))
     if effort is None:
         effort = Effort()
         effort.allow(len(tokens))
+    code = [t for t in _active(tokens) if not t.directive]
+    macros = [t for t in tokens if t.directive]
+    if lines is not None:
+        code, macros = _holding(code, lines, effort), _directives_holding(macros, lines)
+    elif not effort.take(len(code)):
+        code = []
+    functions = (*_Parser(code, section).run(), *_macros(macros if effort.take(len(macros)) else []))
     for function in functions:
         function.effort = effort
     return functions
 
 
-def _holding(tokens: Sequence[Token], lines: Sequence[int]) -> list[Token]:
+def _holding(tokens: Sequence[Token], lines: Sequence[int], effort: Effort) -> list[Token]:
     """The top-level pieces of a file (up to a ; or a } outside of braces) that hold one of the lines."""
     kept: list[Token] = []
     depth = start = 0
@@ -198,7 +212,7 @@ def _holding(tokens: Sequence[Token], lines: Sequence[int]) -> list[Token]:
             depth = max(0, depth - 1)
         if (text in (";", "}") and depth == 0) or n == len(tokens) - 1:
             at = bisect_left(lines, tokens[start].line)
-            if at < len(lines) and lines[at] <= token.line:
+            if at < len(lines) and lines[at] <= token.line and effort.take(n + 1 - start):
                 kept.extend(tokens[start : n + 1])
             start = n + 1
     return kept

@@ -15,15 +15,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import islice
+from typing import Any
+from unittest import mock
 
 from common import archive, arguments, patch_mails, raw_mails, review_mail, table
 from unidiff import PatchSet, UnidiffParseError
 
+from reviewbot.c.code import Code, images
 from reviewbot.diff import diff_start
 from reviewbot.engine import review
 from reviewbot.finding import Fault
 from reviewbot.mail import local_series, parse_mail
-from reviewbot.model import InputError, Mail
+from reviewbot.model import InputError, Mail, Series
 from reviewbot.registry import load
 
 SIZES = (1_000, 4_000, 16_000, 64_000)  # lines of one diff
@@ -81,6 +84,40 @@ def unidiff_all(mails: Iterable[Mail]) -> None:
             PatchSet("\n".join(mail.body[diff_start(mail.body) :]) + "\n")
         except UnidiffParseError:
             continue
+
+
+def diff_all(mails: Iterable[Mail]) -> list[Series]:
+    """The diffs read, each mail a series."""
+    return [series for mail in mails for series in local_series([mail])]
+
+
+def read_by(postings: Iterable[Series]) -> list[tuple[Code, bool]]:
+    """The files of which a review reads the C, and whether it takes them apart into functions."""
+    made: list[Code] = []
+
+    def keep(*args: Any) -> list[Code]:
+        codes = images(*args)
+        made.extend(codes)
+        return codes
+
+    with mock.patch("reviewbot.engine.images", keep):
+        rules_all(postings)
+    # what was looked at is cached there
+    return [(code, "functions" in vars(code)) for code in made if "_read" in vars(code)]
+
+
+def read_again(codes: Iterable[tuple[Code, bool]]) -> None:
+    """Read the C of these files once more: tokens, and functions where rules wanted them."""
+    for code, functions in codes:
+        fresh = Code(code.path, whole=code.whole, side=code.side, version=code.version, diff=code.diff)
+        assert fresh.tokens is not None
+        assert not functions or fresh.functions is not None
+
+
+def rules_all(postings: Iterable[Series]) -> None:
+    """The review of what is parsed already, the C reading in it included."""
+    for series in postings:
+        review(series, load())
 
 
 def review_all(raws: Iterable[bytes]) -> None:
@@ -176,15 +213,24 @@ def main() -> None:
     patches, mails = [raw for raw, _ in both], [mail for _, mail in both]
     count = len(patches)
     print(f"{len(raws)} mails, {count} patches, {sum(map(len, patches)) / 1e6:.1f} MB of them patches")
+    postings = diff_all(mails)
+    reading, reviewing = timed(partial(read_again, read_by(postings))), timed(partial(rules_all, postings))
+    whole = timed(partial(review_all, patches))
     stages = (
         ("mail parse, all mails", timed(partial(parse_all, raws)), len(raws)),
-        ("mail parse, patches", timed(partial(parse_all, patches)), count),
         ("unidiff alone, patches", timed(partial(unidiff_all, mails)), count),
-        ("reviewbot: parse and review", timed(partial(review_all, patches)), count),
+        ("1 mail parse, patches", timed(partial(parse_all, patches)), count),
+        ("2 diff", timed(partial(diff_all, mails)), count),
+        ("3 C reading", reading, count),
+        ("4 rules", reviewing - reading, count),
+        ("reviewbot: parse and review", whole, count),
     )
     table(
-        ("stage", "cpu s", "ms a mail", "mails a second"),
-        [(name, cpu, 1000 * cpu / max(n, 1), round(n / max(cpu, 1e-9))) for name, cpu, n in stages],
+        ("stage", "cpu s", "ms a mail", "mails a second", "share"),
+        [
+            (name, cpu, 1000 * cpu / max(n, 1), round(n / max(cpu, 1e-9)), f"{100 * cpu / whole:.0f}%")
+            for name, cpu, n in stages
+        ],
     )
     if options.growth:
         growth()

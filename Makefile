@@ -8,7 +8,9 @@ PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 
 MSGID := 20260914081200.1234-1-mara@example.org
 MBOX := tests/data/example.mbox
+# for bench and corpus: an unpacked kernel (Debian's linux-source-6.12), and the same put under git
 LINUX ?=
+LINUX_GIT ?=
 
 .PHONY: demo test bench corpus clean
 
@@ -30,10 +32,13 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python tests/bench/startup.py
 	$(BIN)/python tests/bench/archive.py
 	$(BIN)/python tests/bench/lore.py
+	$(BIN)/python tests/bench/limits.py
 	$(if $(LINUX),$(BIN)/python tests/bench/checkpatch.py --linux $(LINUX))
+	$(if $(LINUX_GIT),$(BIN)/python tests/bench/tree.py --git $(LINUX_GIT))
 
 corpus: $(VENV)/.installed-dev
 	$(BIN)/python tests/bench/corpus.py
+	$(BIN)/python tests/bench/hits.py $(if $(LINUX),--linux $(LINUX))
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

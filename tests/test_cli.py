@@ -255,7 +255,7 @@ def test_json_has_the_keys_of_the_design(run: Any, bad: Path) -> None:
     assert list(document) == ["version", "series", "findings", "not_run", "errors"]
     assert document["version"] == 1
     assert list(document["series"]) == ["message_id", "subject", "revision", "patches", "complete", "base"]
-    assert list(document["series"]["base"]) == ["commit", "version", "how", "version_how"]
+    assert list(document["series"]["base"]) == ["commit", "version", "how", "version_how", "tree", "prerequisites"]
     (finding,) = [found for found in document["findings"] if found["shown"]]
     assert set(finding) - {"places"} == set(
         """rule severity confidence shown why_not_shown message fingerprint preexisting patch location related

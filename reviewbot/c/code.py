@@ -70,7 +70,7 @@ class Code:
         self.facts: Facts | None = None  # what the tree's headers say; None without a tree
         self.defined: Callable[[], Collection[str]] = frozenset  # the names that the series defines
         self.abstained: str | None = None  # why a rule could not decide something here
-        self._file = file
+        self.file = file  # as the tree has it; None where only hunks are known
         self._given = fragments
         self.effort = Effort()
         self._flows: dict[Function, Flow] = {}
@@ -80,8 +80,8 @@ class Code:
         """The stretches that are known: those given, or this side of the file diff's hunks."""
         if self._given is not None:
             return tuple(self._given)
-        if self._file is not None:
-            return (Fragment(_whole_lines(self._file, self.side)),)
+        if self.file is not None:
+            return (Fragment(_whole_lines(self.file, self.side)),)
         keep = (LineKind.CONTEXT, self.side)
         return tuple(
             Fragment(tuple(line for line in hunk.lines if line.kind in keep), hunk.section)
@@ -91,7 +91,7 @@ class Code:
     @property
     def text(self) -> str:
         """The whole file as the tree has it; '' where only hunks are known."""
-        file = self._file
+        file = self.file
         return (file.after if self.side is LineKind.ADDED else file.before) or "" if file else ""
 
     @cached_property

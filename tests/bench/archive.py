@@ -23,7 +23,7 @@ from unidiff import PatchSet, UnidiffParseError
 
 from reviewbot.c.code import Code, images
 from reviewbot.diff import diff_start
-from reviewbot.engine import review
+from reviewbot.engine import Files, review
 from reviewbot.finding import Fault
 from reviewbot.mail import local_series, parse_mail
 from reviewbot.model import InputError, Mail, Series
@@ -91,7 +91,7 @@ def diff_all(mails: Iterable[Mail]) -> list[Series]:
     return [series for mail in mails for series in local_series([mail])]
 
 
-def read_by(postings: Iterable[Series]) -> list[tuple[Code, bool]]:
+def read_by(postings: Iterable[Series], files: Files | None = None) -> list[tuple[Code, bool]]:
     """The files of which a review reads the C, and whether it takes them apart into functions."""
     made: list[Code] = []
 
@@ -101,7 +101,8 @@ def read_by(postings: Iterable[Series]) -> list[tuple[Code, bool]]:
         return codes
 
     with mock.patch("reviewbot.engine.images", keep):
-        rules_all(postings)
+        for series in postings:
+            review(series, load(), files=files)
     # what was looked at is cached there
     return [(code, "functions" in vars(code)) for code in made if "_read" in vars(code)]
 
@@ -109,7 +110,7 @@ def read_by(postings: Iterable[Series]) -> list[tuple[Code, bool]]:
 def read_again(codes: Iterable[tuple[Code, bool]]) -> None:
     """Read the C of these files once more: tokens, and functions where rules wanted them."""
     for code, functions in codes:
-        fresh = Code(code.path, whole=code.whole, side=code.side, version=code.version, diff=code.diff)
+        fresh = Code(code.path, whole=code.whole, side=code.side, version=code.version, diff=code.diff, file=code.file)
         assert fresh.tokens is not None
         assert not functions or fresh.functions is not None
 

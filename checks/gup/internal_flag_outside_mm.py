@@ -3,16 +3,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+
+from reviewbot.checks.gup._calls import flags_set, gup_calls
 
 from reviewbot.c.code import Code
 from reviewbot.c.tokens import Token
-from reviewbot.kernel import INTERNAL_FOLL, flag_tokens
+from reviewbot.kernel import INTERNAL_FOLL
 from reviewbot.model import Confidence, Severity
 from reviewbot.rule import Report, Scope, code_rule
 
-EXTERNAL = re.compile(r"(?:get|pin)_user_pages(?:_fast|_unlocked|_remote)?$")
 SCOPE = Scope(
     exclude=(
         *Scope().exclude,
@@ -25,6 +25,8 @@ SCOPE = Scope(
         "mm/internal.h",
     )
 )
+# internal from their first day on, by their comment
+ALWAYS = frozenset(("FOLL_PIN", "FOLL_FAST_ONLY"))
 CURES = {
     "FOLL_PIN": "pin_user_pages*() sets it",
     "FOLL_REMOTE": "*_user_pages_remote() sets it",
@@ -35,25 +37,28 @@ CURES = {
 @code_rule(
     Severity.ERROR,
     id="FL01",
-    words=tuple(INTERNAL_FOLL),
+    words=("FOLL_",),
     since="v5.6",
     scope=SCOPE,
     style=True,
     confidence=Confidence.HIGH,
 )
 def check(code: Code) -> Iterator[Report]:
-    """Whole words in code; within mm/ only arguments of the exported get_user_pages*() and pin_user_pages*()."""
-    inside = set[Token]()
+    """Whole words in code; within mm/ only what get_user_pages*() and pin_user_pages*() are given."""
+    internal = internal_flags(code)
+    inside: set[Token] | None = None
     if code.path.startswith("mm/"):
-        names = {t.text for t in code.tokens if EXTERNAL.match(t.text)}
-        for call in code.calls(*names):
-            function = code.function_of(call.tokens[0])
-            inside.update(token for argument in call.arguments for token in flag_tokens(function, argument))
+        inside = {token for gup in gup_calls(code) for token in flags_set(code, gup, internal)}
     for token in code.tokens:
-        first = INTERNAL_FOLL.get(token.text)
-        if first is None or (code.version and code.version < first) or not code.changed(token):
-            continue
-        if code.path.startswith("mm/") and token not in inside:
+        if token.text not in internal or not code.changed(token) or (inside is not None and token not in inside):
             continue
         hint = CURES.get(token.text, "the external interface rejects it with -EINVAL")
         yield Report([token], f"{token.text} is internal to mm (mm/internal.h): {hint}")
+
+
+def internal_flags(code: Code) -> Collection[str]:
+    """The flags that mm/internal.h of the tree has, besides those that were internal before it had any."""
+    known = {flag for flag, since in INTERNAL_FOLL.items() if code.version is None or code.version >= since}
+    if code.facts is None:
+        return known
+    return known & ALWAYS | code.facts.internal if code.facts.internal else known

@@ -13,6 +13,10 @@ from reviewbot.rule import Report, Scope, code_rule
 
 # names that tell somebody to do something, where a flag says what is the case (David Hildenbrand on FOLL_UNLOCK)
 ORDERS = frozenset("UNLOCK LOCK DROP RELEASE UNPIN FLUSH RETRY WAIT".split())
+# David Hildenbrand: "Not that I particularly like adding new internal FOLL flags where avoidable"
+WHY = ", if a new flag is needed at all"
+# where the external flags are described
+GUIDE = "Documentation/core-api/pin_user_pages.rst"
 HEADERS = Scope(include=("include/linux/mm.h", "include/linux/mm_types.h", "mm/internal.h"))
 
 
@@ -34,17 +38,17 @@ def check(code: Code) -> Iterator[Report]:
                 [name], f"{name.text} sounds like an order: a flag's name says what is the case ({name.text}ABLE?)"
             )
         elif public and _set_by_mm(code, name.text) and "internal" not in comment.lower():
-            where = "it belongs in mm/internal.h" if known else "please say in its comment that it is internal"
-            yield Report([name], f"{name.text} is set by mm/ alone, so it is an internal flag: {where}")
+            where = "it belongs in mm/internal.h" if known else "its comment does not say so"
+            yield Report([name], f"{name.text} is set by mm/ alone, so it is an internal flag, and {where}{WHY}")
         elif public and known and "internal" in comment.lower():
-            yield Report(
-                [name], f"{name.text} is internal by its comment: it belongs in mm/internal.h and in INTERNAL_GUP_FLAGS"
-            )
+            where = "it belongs in mm/internal.h and in INTERNAL_GUP_FLAGS"
+            yield Report([name], f"{name.text} is internal by its comment: {where}{WHY}")
         elif not public and known and code.diff and not _in_mask(code, name.text):
-            message = (
-                f"{name.text} is not in INTERNAL_GUP_FLAGS: is_valid_gup_args() would let callers outside mm/ pass it"
-            )
+            message = f"{name.text} is not in INTERNAL_GUP_FLAGS, so is_valid_gup_args() lets everybody pass it{WHY}"
             yield Report([name], message)
+        elif public and known and not _considered(code, name.text):
+            message = f"{name.text} is external, and neither gup_fast_fallback()'s mask nor pin_user_pages.rst has it"
+            yield Report([name], message, severity=Severity.NOTE)
 
 
 def _renamed(code: Code, name: Token, value: str) -> bool:
@@ -93,3 +97,18 @@ def _in_mask(code: Code, flag: str) -> bool:
     tokens = code.tokens
     masks = list(code.words("INTERNAL_GUP_FLAGS"))
     return any(t.text == flag for n in masks for t in tokens[n : n + 40])
+
+
+def _considered(code: Code, flag: str) -> bool:
+    """The patch says whether the fast functions accept the flag: in their mask (mm/gup.c:3445) or in the guide."""
+    for other in code.patch:
+        if other.path == GUIDE:
+            return True
+        if other.path != "mm/gup.c":
+            continue
+        tokens = other.tokens
+        for n in other.words(flag):
+            around = [t.text for t in tokens[max(n - 40, 0) : n]]
+            if "~" in around[-around[::-1].index(";") :] if ";" in around else "~" in around:
+                return True
+    return False

@@ -10,6 +10,7 @@ from reviewbot.c.code import Call, Code, assigned, calls
 from reviewbot.c.flow import facts
 from reviewbot.c.skeleton import Function, Statement, StatementKind
 from reviewbot.kernel import (
+    DROPS,
     LOCKED_CALLS,
     conditions,
     lock_operand,
@@ -19,10 +20,13 @@ from reviewbot.kernel import (
     unlocks,
     variable_tokens,
 )
+from reviewbot.locks import Mode, lock_paths
 from reviewbot.model import Severity
 from reviewbot.rule import Report, code_rule
 
 IF = StatementKind.IF
+HMM = ("mm/hmm.c", "include/linux/hmm.h")
+MOST_HEADER = 60  # tokens of a function's parameters: the longest of mm/ has under 50
 
 # they find the mm themselves: current->mm, vma->vm_mm
 NO_MM = ("get_user_pages_locked", "pin_user_pages_locked", "populate_vma_page_range")
@@ -37,12 +41,117 @@ def check(code: Code) -> Iterator[Report]:
             for call in calls(statement.tokens, *LOCKED_CALLS):
                 name = locked_argument(call)
                 if name:
+                    yield from _held(code, function, statement, call)
                     yield from _before(function, call, name)
                     yield from _after(code, function, statement, call, name)
             pointer = _written(statement)
             if pointer in tested and (pointer, True) not in conditions(function)[statement]:
                 yield Report(
                     statement.tokens, f"'{pointer}' may be NULL, for it is tested elsewhere, and is written to"
+                )
+        yield from _given_null(code, function)
+    yield from _undocumented(code)
+    yield from _int_of_hmm(code)
+
+
+def _held(code: Code, function: Function, statement: Statement, call: Call) -> Iterator[Report]:
+    """The callee releases the lock as a reader does: it must be held, and for reading."""
+    if call.name.startswith("__"):
+        return
+    for paths in lock_paths(code, function):
+        state = paths.surely(statement)
+        if state is None or state.mode not in (Mode.WRITE, Mode.FREE):
+            continue
+        by = paths.call(state)
+        if by is None or not (call.name in NO_MM or call.text(0) in paths.operands):
+            continue
+        if by.name in DROPS:
+            continue  # dropped by such a call before: that is about its `locked`
+        held = "held for writing, and is released as a reader does" if state.mode is Mode.WRITE else "not held"
+        yield Report(
+            call.tokens,
+            f"{call.name}() is called with mmap_lock {held}",
+            ((by.tokens, "taken here" if state.mode is Mode.WRITE else "released here"),),
+        )
+        return
+
+
+def _given_null(code: Code, function: Function) -> Iterator[Report]:
+    """`*locked = 0` of a parameter for which a caller in this file has NULL."""
+    place = _parameter(function)
+    if place is None or function.name is None or not function.whole:
+        return
+    n, name = place
+    null = next((c for c in code.calls(function.name) if c.text(n) in ("NULL", "0")), None)
+    if null is None or any(s.kind is IF and mentions(s, name) for s in function.walk()):
+        return
+    for s in function.walk():
+        if [t.text for t in s.tokens] in (["*", name, "=", "0"], ["*", name, "=", "false"]):
+            yield Report(
+                s.tokens,
+                f"'{name}' is written to, and {function.name}() is called with NULL for it",
+                ((null.tokens, "NULL"),),
+            )
+            return
+
+
+def _parameter(function: Function) -> tuple[int, str] | None:
+    """(position, name) of the parameter `int *locked`."""
+    texts = [t.text for t in function.header]
+    if "(" not in texts:
+        return None
+    position, depth = 0, 0
+    for n in range(texts.index("("), len(texts)):
+        depth += texts[n] in ("(", "[")
+        depth -= texts[n] in (")", "]")
+        position += texts[n] == "," and depth == 1
+        kind, star, name = ["", "", "", *texts[n : n + 3]][-3:]
+        if kind in ("int", "bool") and star == "*" and name.endswith("locked"):
+            return position, name
+    return None
+
+
+def _undocumented(code: Code) -> Iterator[Report]:
+    """`int locked;` that is -1, 0 or 1. Kevin Tian: "document what locked==-1/0/1 means"."""
+    tokens = code.tokens
+    third = {
+        tokens[n].text
+        for n in range(len(tokens) - 3)
+        if tokens[n].text.endswith("locked")
+        and tokens[n + 1].text in ("=", "==", "!=")
+        and (tokens[n + 2].text == "-" or tokens[n + 2].text in ("2", "3"))
+    }
+    if not third:
+        return
+    lines = {c.line for c in code.comments}
+    about = [c.text for c in code.comments if any(f"@{name}" in c.text for name in third)]
+    for n in range(len(tokens) - 2):
+        name = tokens[n + 1].text
+        if tokens[n].text == "int" and name in third and tokens[n + 2].text == ";":
+            line = tokens[n].line
+            if not lines & {line, line - 1} and not any(f"@{name}" in text for text in about):
+                yield Report(
+                    tokens[n : n + 3],
+                    f"'{name}' has more than two values, and nothing says what each of them means",
+                    severity=Severity.NOTE,
+                )
+
+
+def _int_of_hmm(code: Code) -> Iterator[Report]:
+    """The HMM interface that may drop the lock is new: "Let's use bool"."""
+    tokens = code.tokens
+    for n in range(len(tokens) - 3):
+        if tokens[n].text == "int" and tokens[n + 1].text == "*" and tokens[n + 2].text.endswith("locked"):
+            inside = code.path in HMM
+            at = n
+            while not inside and at > max(0, n - MOST_HEADER) and tokens[at].text not in (";", "{", "}"):
+                at -= 1
+                inside = tokens[at].text == "(" and tokens[at - 1].text.startswith("hmm_")
+            if inside:
+                yield Report(
+                    tokens[n : n + 3],
+                    f"'{tokens[n + 2].text}' of HMM is an int: bool says that it has two values",
+                    severity=Severity.NOTE,
                 )
 
 

@@ -5,9 +5,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reviewbot.c.code import Code, calls
+from reviewbot.checks.lock_drop._drops import target
+
+from reviewbot.c.code import Code, assigned, calls
 from reviewbot.c.skeleton import Statement, StatementKind
-from reviewbot.kernel import ALLOWING_FLAGS, VMA_UNLOCKS, flag_tokens, has_word, mentions, unlocks
+from reviewbot.kernel import (
+    ALLOWING_FLAGS,
+    VMA_UNLOCKS,
+    flag_tokens,
+    has_word,
+    mentions,
+    pointer_uses,
+    reads_first,
+    unlocks,
+)
 from reviewbot.model import Severity
 from reviewbot.rule import Report, code_rule
 
@@ -28,18 +39,38 @@ def check(code: Code) -> Iterator[Report]:
                     continue
                 if mentions(statement, *TOLD):
                     continue
-                flow = code.flow(function)
+                result = target(statement, call)
+                vma = call.text(0)
 
-                def stop(s: Statement) -> bool:
-                    return mentions(s, *TOLD) or next(unlocks(s), None) is not None or mentions(s, *VMA_UNLOCKS)
+                def settled(s: Statement, result: str | None = result, here: Statement = statement) -> bool:
+                    return mentions(s, *TOLD) or s is here or (result is not None and _handed_on(s, result))
 
-                for reached in flow.after(statement, stop):
+                def stop(s: Statement, vma: str = vma) -> bool:
+                    return (
+                        settled(s)
+                        or next(unlocks(s), None) is not None
+                        or mentions(s, *VMA_UNLOCKS)
+                        or vma in assigned(s)
+                        or any(pointer_uses(s.tokens, vma))
+                    )
+
+                for reached in code.flow(function).after(statement, stop):
+                    if settled(reached):
+                        continue
                     released = next(unlocks(reached), None) or next(calls(reached.tokens, *VMA_UNLOCKS), None)
-                    if released and not mentions(reached, *TOLD):
+                    use = next(pointer_uses(reached.tokens, vma), None)
+                    if released:
                         yield Report(
                             call.tokens,
                             f"{released.name}() does not depend on whether handle_mm_fault() has dropped the lock",
                             ((released.tokens, "released again here"),),
+                        )
+                        break
+                    if use and (vma not in assigned(reached) or reads_first(reached, vma)):
+                        yield Report(
+                            call.tokens,
+                            f"'{vma}' is used whether or not handle_mm_fault() has dropped the lock",
+                            ((use, "used here"),),
                         )
                         break
                 else:
@@ -55,3 +86,15 @@ def check(code: Code) -> Iterator[Report]:
 
 def _result_dropped(statement: Statement) -> bool:
     return statement.kind is StatementKind.EXPRESSION and statement.tokens[0].text == "handle_mm_fault"
+
+
+def _handed_on(statement: Statement, result: str) -> bool:
+    """Somebody else is asked about the result, or told it: `f(fault)`, `return fault`, `*flt = fault`."""
+    tokens = statement.tokens
+    if statement.kind is StatementKind.RETURN:
+        return mentions(statement, result)
+    return any(
+        token.text == result
+        and (before.text in ("(", ",") and after.text in (")", ",") and statement.kind is StatementKind.EXPRESSION)
+        for before, token, after in zip(tokens, tokens[1:], tokens[2:], strict=False)
+    )

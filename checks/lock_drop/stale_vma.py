@@ -3,105 +3,190 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
+
+from reviewbot.checks.lock_drop._drops import DropPaths, dropping, target
 
 from reviewbot.c.code import Call, Code, assigned, calls
-from reviewbot.c.flow import Edge, facts
 from reviewbot.c.skeleton import Function, Statement, StatementKind
+from reviewbot.c.tokens import Kind
 from reviewbot.kernel import (
-    ALLOWING_FLAGS,
-    LOCKED_CALLS,
+    DROPS,
+    Drop,
+    Tells,
     conditions,
     contradicts,
-    flag_tokens,
-    has_word,
-    locked_argument,
+    locks,
     looked_up_by_loop,
     mentions,
     pointer_uses,
     reads_first,
+    takes_vm_fault,
+    told_in,
     vma_names,
 )
 from reviewbot.model import Severity
 from reviewbot.rule import Report, code_rule
 
+# what may only be called with the mmap lock held: mm/mmap.c, mm/memory.c, mm/gup.c, mm/pagewalk.c
+NEED_LOCK = (
+    "find_vma", "vma_lookup", "find_vma_intersection", "find_extend_vma_locked", "get_user_pages", "pin_user_pages",
+    "follow_pfnmap_start", "follow_pte", "walk_page_range", "walk_page_vma", "__gmap_link", "vm_insert_page",
+    "zap_page_range_single", "mmap_assert_locked",
+)  # fmt: skip
+# pointers into page tables, which go with the VMA: include/linux/mm_types.h, asm-generic/pgtable*.h
+TABLES = frozenset(("pte_t", "pmd_t", "pud_t"))
+
 
 @code_rule(
     Severity.ERROR,
     id="DR06",
-    words=("fixup_user_fault", "handle_mm_fault", "userfaultfd_remove", "walk", *LOCKED_CALLS),
-)
+    words=(
+        "fault", "_user_pages", "_user_pages_remote", "userfaultfd_remove", "walk", "populate_vma_page_range",
+        "expand_stack", "madvise_", "do_vmi_", "_or_retry", "anon_prepare", "hpage_collapse",
+    ),
+)  # fmt: skip
 def check(code: Code) -> Iterator[Report]:
-    """From each such call to a use of the VMA on a way on which nobody asked whether the lock is still held."""
+    """From each such call to a use of the VMA: where nobody asked, and where the answer was that the lock is gone."""
     for function in code.functions:
-        names = vma_names(function)
+        if function.macro:
+            continue
+        if _in_walk(function):
+            for statement in function.walk():
+                yield from _dropped_in_walk(statement)
+        if not any(mentions(s, *DROPS) for s in function.walk()):
+            continue
+        seen = {t.text for s in function.walk() for t in s.tokens if t.kind is Kind.WORD}
+        names = [name for name in sorted(_pointers(function)) if name.split("->")[-1] in seen]
         around = conditions(function)
         for statement in function.walk():
-            for call in calls(
-                statement.tokens, "fixup_user_fault", "handle_mm_fault", "userfaultfd_remove", *LOCKED_CALLS
-            ):
-                told = _told_by(code, function, call)
-                if told is None or mentions(statement, "VM_FAULT_RETRY", "VM_FAULT_COMPLETED"):
-                    continue
-                yield from _uses(code, function, statement, call, told, names, contradicts(around[statement]))
-            yield from _dropped_in_walk(statement)
+            for call, drop in dropping(code, function, statement) if mentions(statement, *DROPS) else ():
+                if not mentions(statement, "VM_FAULT_RETRY", "VM_FAULT_COMPLETED"):
+                    yield from _unasked(code, function, statement, call, drop, names, around[statement])
+        for name in names:
+            yield from _answered(code, function, name)
+        yield from _unlocked(code, function)
 
 
-def _told_by(code: Code, function: Function, call: Call) -> frozenset[str] | None:
-    """Words by which the code learns that the lock was dropped; None where this call cannot drop it."""
-    if call.name == "handle_mm_fault":
-        flags = flag_tokens(function, call.arguments[2]) if len(call.arguments) > 2 else []
-        if code.version and code.version < (6, 6) and has_word(flags, "FAULT_FLAG_VMA_LOCK"):
-            return None
-        allowing = has_word(flags, *ALLOWING_FLAGS)
-        return frozenset(("VM_FAULT_RETRY", "VM_FAULT_COMPLETED")) if allowing else None
-    if call.name == "userfaultfd_remove":
-        return frozenset()
-    name = locked_argument(call)
-    return frozenset((name,)) if name else None
+def _pointers(function: Function) -> frozenset[str]:
+    """Names of what goes with the lock: VMAs, and pointers into page tables."""
+    found = set(vma_names(function))
+    for tokens in (function.header, *(s.tokens for s in function.walk())):
+        for a, b, c in zip(tokens, tokens[1:], tokens[2:], strict=False):
+            if a.text in TABLES and b.text == "*" and c.kind is Kind.WORD:
+                found.add(c.text)
+    if takes_vm_fault(function):
+        found.update(("vmf->pte", "vmf->pmd"))
+    return frozenset(found)
 
 
-def _dropped(statement: Statement, call: Call) -> Callable[[Edge], bool] | None:
-    """`if (!userfaultfd_remove(..))` asks on the spot: only the branch on which it said false has lost the lock."""
-    if call.name != "userfaultfd_remove" or statement.kind is not StatementKind.IF:
-        return None
-    return lambda edge: (
-        edge.truth is not None
-        and any(call.name in operand and not value for operand, value in facts(statement.tokens, edge.truth))
-    )
+def _asked(statement: Statement, call: Call, drop: Drop) -> frozenset[str]:
+    """Words by which the code learns that the lock was dropped."""
+    if drop.tells is Tells.RETRY:
+        return frozenset(("VM_FAULT_RETRY", "VM_FAULT_COMPLETED"))
+    by_argument = drop.tells in (Tells.LOCKED, Tells.UNLOCKED, Tells.PREV)
+    name = told_in(call, drop) if by_argument else target(statement, call)
+    return frozenset((name.lstrip("*"),)) if name else frozenset()
 
 
-def _uses(
+def _unasked(
     code: Code,
     function: Function,
     statement: Statement,
     call: Call,
-    told: frozenset[str],
-    names: frozenset[str],
-    cut: Callable[[Statement, Edge], bool],
+    drop: Drop,
+    names: Sequence[str],
+    around: Sequence[tuple[str, bool]],
 ) -> Iterator[Report]:
+    """Uses on a way on which nothing asks whether the lock is still held."""
+    told = _asked(statement, call, drop)
+    if not told and statement.kind is not StatementKind.EXPRESSION:
+        return  # asked on the spot: that is for `_answered`
+    if drop.tells is Tells.RETRY and target(statement, call) is None and statement.kind is StatementKind.RETURN:
+        return
+    result = target(statement, call)
+    # a way on which the result is 0 is none on which a lock was dropped
+    known = (*around, (result, True)) if result and drop.tells is Tells.RETRY else tuple(around)
+    cut = contradicts(known)
     flow = code.flow(function)
-    for name in sorted(names):
+    for name in names:
 
         def stop(s: Statement, name: str = name) -> bool:
-            return (
-                s is statement
-                or name in assigned(s)
-                or mentions(s, *told)
-                or looked_up_by_loop(s, name)
-                or any(pointer_uses(s.tokens, name))
-            )
+            return s is statement or _renewed(s, name) or mentions(s, *told) or any(pointer_uses(s.tokens, name))
 
-        for reached in flow.after(statement, stop, cut, _dropped(statement, call)):
+        if _renewed(statement, name):
+            continue
+        for reached in flow.after(statement, stop, cut):
             if reached is statement or mentions(reached, *told) or looked_up_by_loop(reached, name):
                 continue
             use = next(pointer_uses(reached.tokens, name), None)
-            if use and (name not in assigned(reached) or reads_first(reached, name)):
+            if use and (not _renewed(reached, name) or reads_first(reached, name)):
                 yield Report(
                     use,
                     f"'{name}' is used after {call.name}(), which may have dropped the lock that kept it alive",
                     ((call.tokens, "may drop the lock"),),
                 )
+
+
+def _answered(code: Code, function: Function, name: str) -> Iterator[Report]:
+    """Uses where every way has been told that the lock was dropped, and none has looked the pointer up again."""
+    paths = DropPaths(code, function, lambda s: _renewed(s, name))
+    for statement in function.walk() if paths.calls else ():
+        use = next(pointer_uses(statement.tokens, name), None)
+        if use is None or (_renewed(statement, name) and not reads_first(statement, name)):
+            continue
+        for at, call, drop in paths.dropped(statement)[:1]:
+            if drop.tells in (Tells.NULL, Tells.PREV) and name in (target(at, call), told_in(call, drop)):
+                continue  # NULL is no stale pointer
+            if looked_up_by_loop(statement, name):
+                continue
+            yield Report(
+                use,
+                f"'{name}' is used where {call.name}() has said that it dropped the lock that kept it alive",
+                ((call.tokens, "dropped here"),),
+            )
+
+
+def _unlocked(code: Code, function: Function) -> Iterator[Report]:
+    """Calls that need the lock where every way has been told that it was dropped, and none has taken it again."""
+    if not any(mentions(s, *NEED_LOCK) for s in function.walk()):
+        return
+    paths = DropPaths(code, function, _may_take)
+    for statement in function.walk() if paths.calls else ():
+        for need in calls(statement.tokens, *NEED_LOCK):
+            for _, call, drop in paths.dropped(statement)[:1]:
+                if not drop.held:
+                    yield Report(
+                        need.tokens,
+                        f"{need.name}() is called where {call.name}() has said that it dropped the lock that it needs",
+                        ((call.tokens, "dropped here"),),
+                    )
+
+
+def _may_take(statement: Statement) -> bool:
+    """The lock is taken again, or may be by a function whose name says so."""
+    return next(locks(statement), None) is not None or any(
+        "lock" in t.text and t.text not in DROPS
+        for t in statement.tokens
+        if t.kind is Kind.WORD and "unlock" not in t.text
+    )
+
+
+def _renewed(statement: Statement, name: str) -> bool:
+    """The name stands for something else from here on."""
+    if looked_up_by_loop(statement, name):
+        return True
+    if "->" in name:
+        return f"{name}=" in "".join(t.text for t in statement.tokens[:5])
+    return name in assigned(statement)
+
+
+def _in_walk(function: Function) -> bool:
+    """A callback of a page walk, or what it calls: given an address or the walk, and not the mm in which it looks."""
+    header = [t.text for t in function.header]
+    start = header.index("(") + 1 if "(" in header else 0
+    given = "mm_walk" in header or header[start : start + 2] in (["unsigned", "long"], ["pmd_t", "*"], ["pte_t", "*"])
+    return given and not any(mentions(s, "vma_lookup", "find_vma") for s in function.walk())
 
 
 def _dropped_in_walk(statement: Statement) -> Iterator[Report]:

@@ -11,14 +11,17 @@ from reviewbot.c.tokens import Comment
 from reviewbot.model import Confidence, LineKind, Severity
 from reviewbot.rule import Report, Scope, code_rule
 
-OLD = re.compile(r"(?<![\w>.])((?:[\w>.-]*(?:->|\.))?mmap_sem)s?\b")
+OLD = re.compile(r"(?<![\w>.])((?:[\w>.-]*(?:->|\.))?mmap_sem)s?\b|(?<!\w)(__lock_page_or_retry)\b")
+# name -> what it is now: da1c55f1b272; 9138e47ed425 (5.16), mm/filemap.c:1687
+NEW = {"mmap_sem": "mmap_lock", "__lock_page_or_retry": "__folio_lock_or_retry"}
+LATER = {"__lock_page_or_retry": (5, 16)}
 
 
 @code_rule(
     Severity.NOTE,
     id="ML03",
     since="v5.8",
-    words=("mmap_sem",),
+    words=tuple(NEW),
     scope=Scope(exclude=("tools/", "scripts/"), suffixes=(".c", ".h", ".S", ".rst", ".txt", "Kconfig")),
     style=True,
     confidence=Confidence.HIGH,
@@ -26,16 +29,36 @@ OLD = re.compile(r"(?<![\w>.])((?:[\w>.-]*(?:->|\.))?mmap_sem)s?\b")
 def check(code: Code) -> Iterator[Report]:
     """Comment lines, and every line of a document."""
     if code.path.endswith((".rst", ".txt", "Kconfig")):
-        lines = [Comment(line.text, n, 0) for n, line in enumerate(code.lines) if "mmap_sem" in line.text]
+        lines = [Comment(line.text, n, 0) for n, line in enumerate(code.lines)]
     else:
-        lines = [comment for comment in code.comments if "mmap_sem" in comment.text]
+        lines = list(code.comments)
+    where = "comment" if code.path.endswith((".c", ".h", ".S")) else "text"
     for comment in lines:
-        match = OLD.search(comment.text)
-        if match and code.lines[comment.line].kind is not LineKind.CONTEXT:
-            column = comment.column + match.start(1)
-            where = "comment" if code.path.endswith((".c", ".h", ".S")) else "text"
+        if code.lines[comment.line].kind is LineKind.CONTEXT or not any(name in comment.text for name in NEW):
+            continue
+        said: set[str] = set()
+        for match in OLD.finditer(comment.text):
+            text = match[1] or match[2]
+            old = "mmap_sem" if match[1] else match[2]
+            if old in said or not _holds(old, code.version):
+                continue
+            said.add(old)
+            since = "v{}.{}".format(*LATER.get(old, (5, 8)))
             yield Report(
-                [Comment(match[1], comment.line, column)],
-                f"the {where} names mmap_sem, which is mmap_lock since v5.8",
-                suggestion=code.lines[comment.line].text.replace("mmap_sem", "mmap_lock"),
+                [Comment(text, comment.line, comment.column + match.start(match.lastindex or 0))],
+                f"the {where} names {old}, which is {NEW[old]} since {since}",
+                suggestion=_renamed(code.lines[comment.line].text, code.version),
             )
+
+
+def _holds(old: str, version: tuple[int, int] | None) -> bool:
+    """The name is gone from that kernel, if from any that the rule is for."""
+    return version is None or version >= LATER.get(old, version)
+
+
+def _renamed(line: str, version: tuple[int, int] | None) -> str:
+    """The line with the names of today."""
+    for old, new in NEW.items():
+        if _holds(old, version):
+            line = re.sub(rf"(?<!i_){old}\b", new, line)
+    return line

@@ -22,6 +22,7 @@ from reviewbot.kernel import (
     unlocks,
     vma_names,
 )
+from reviewbot.locks import guarded
 from reviewbot.model import Confidence, Severity
 from reviewbot.rule import Report, Scope, code_rule
 
@@ -53,6 +54,7 @@ TYPED = ("vm_area_struct", "find_vma", "vma_lookup", "vmf")
         "up_read",
         "up_write",
         "force_sig",
+        "guard",
     ),
     # mm/vma.c and its like free what they unlock; exec's mm is not yet to be reached by anybody else
     scope=Scope(exclude=(*Scope().exclude, "mm/vma.c", "mm/mmap.c", "mm/nommu.c", "fs/exec.c")),
@@ -87,6 +89,8 @@ def check(code: Code) -> Iterator[Report]:
                     known = (*here, (name, True))
                     flags = frozenset(operand for operand, _ in known if operand.isidentifier()) - {name}
                     yield from _uses(code, function, statement, call, name, contradicts(known), flags)
+        if not own:
+            yield from _behind_guards(code, function, names)
         if not function.whole and not objects and "fault" in (function.name or ""):
             yield from _while_signalling(function, names)
 
@@ -111,11 +115,35 @@ def _uses(
             continue  # `if (!dropped && vma->vm_ops)`: the statement knows itself
         if not _looked_up_before(code, function, start, name):
             return
-        yield Report(
-            use,
-            f"'{name}' is used after {call.name}() released the lock that kept it alive",
-            ((call.tokens, "released here"),),
-        )
+        message = f"'{name}' is used after {call.name}() released the lock that kept it alive"
+        if code.changed(*call.tokens) and not code.changed(*use):
+            # the patch wrote the release, and only that: it is what the author is asked about
+            yield Report(call.tokens, message, ((use, "used here"),))
+        else:
+            yield Report(use, message, ((call.tokens, "released here"),))
+
+
+def _behind_guards(code: Code, function: Function, names: frozenset[str]) -> Iterator[Report]:
+    """A VMA that was looked up under guard(mmap_read_lock)(mm) or in a scoped_guard() and is used behind that scope."""
+    held = guarded(function)
+    for start, guard in held.items():
+        for name in sorted(names):
+            if not _renewed(start, name) or next(locks(start), None):
+                continue
+
+            def stop(s: Statement, name: str = name, guard: Call = guard) -> bool:
+                return _renewed(s, name) or (held.get(s) is not guard and any(pointer_uses(s.tokens, name)))
+
+            for reached in code.flow(function).after(start, stop, contradicts(((name, True),))):
+                use = next(pointer_uses(reached.tokens, name), None)
+                if use is None or held.get(reached) is guard:
+                    continue
+                if not _renewed(reached, name) or reads_first(reached, name):
+                    yield Report(
+                        use,
+                        f"'{name}' is used behind the scope of the {guard.name} guard that kept it alive",
+                        ((guard.tokens, "the lock of this scope"),),
+                    )
 
 
 def _looked_up_before(code: Code, function: Function, release: Statement, name: str) -> bool:

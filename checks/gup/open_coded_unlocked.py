@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""mmap_read_lock(), one get_user_pages() or pin_user_pages(), mmap_read_unlock(): that is the *_unlocked() call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reviewbot.checks.gup._calls import gup_calls
+
+from reviewbot.c.code import Call, Code
+from reviewbot.c.flow import Flow
+from reviewbot.c.skeleton import Statement, StatementKind
+from reviewbot.kernel import lock_operand, locks, unlocks
+from reviewbot.model import Severity
+from reviewbot.rule import Report, Scope, code_rule
+
+READ_LOCKS = ("mmap_read_lock", "mmap_read_lock_killable", "down_read", "down_read_killable")
+READ_UNLOCKS = ("mmap_read_unlock", "up_read")
+PLAIN = ("get_user_pages", "pin_user_pages")
+
+
+@code_rule(
+    Severity.NOTE,
+    id="FL13",
+    words=PLAIN,
+    scope=Scope(exclude=(*Scope().exclude, "mm/gup.c", "mm/gup_test.c")),
+)
+def check(code: Code) -> Iterator[Report]:
+    """The three statements in a row, about one mm, with no VMA asked for."""
+    for gup in gup_calls(code):
+        if gup.call.name not in PLAIN or gup.given("vmas") or gup.statement.kind is not StatementKind.EXPRESSION:
+            continue
+        flow = code.flow(gup.function)
+        taken, released = _taken(flow, gup.statement), _released(flow, gup.statement)
+        if taken is None or released is None or lock_operand(taken) != lock_operand(released):
+            continue
+        yield Report(
+            gup.call.tokens,
+            f"{gup.call.name}() is all that {taken.name}() is for: {gup.call.name}_unlocked() takes the lock itself",
+            ((taken.tokens, "taken here"), (released.tokens, "released here")),
+        )
+
+
+def _taken(flow: Flow, statement: Statement) -> Call | None:
+    """The read lock of an mm that the one statement in front takes; a killable one may be the head of an if."""
+    found = list(flow.before(statement, lambda _: True))
+    if len(found) != 1:
+        return None
+    call = next(locks(found[0]), None)
+    if call is None or call.name not in READ_LOCKS:
+        return None
+    plain = found[0].kind is StatementKind.EXPRESSION
+    return call if plain or (found[0].kind is StatementKind.IF and call.name.endswith("_killable")) else None
+
+
+def _released(flow: Flow, statement: Statement) -> Call | None:
+    """The release that the one statement behind is."""
+    after = flow.only_next(statement)
+    if after is None or after.kind is not StatementKind.EXPRESSION:
+        return None
+    call = next(unlocks(after), None)
+    return call if call and call.name in READ_UNLOCKS else None

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""get_user_pages() without the mmap_lock that it needs, or a call that takes the lock while it is held."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from reviewbot.checks.gup._calls import Gup, assignments, gup_calls
+
+from reviewbot.c.code import Call, Code
+from reviewbot.c.skeleton import Function
+from reviewbot.locks import LockPaths, Mode, guarded, lock_paths
+from reviewbot.model import Severity
+from reviewbot.rule import Report, Scope, code_rule
+
+# mm/gup.c:1744, __get_user_pages_locked() asserts the lock where it was not told to take it
+NEEDING = ("get_user_pages", "pin_user_pages")
+# mm/gup.c:2735, :3488: take the lock themselves, for current->mm
+TAKING = ("get_user_pages_unlocked", "pin_user_pages_unlocked", "get_user_pages_fast", "pin_user_pages_fast")
+# a word of this kind in a function says that somebody has thought of the lock
+LOCK_WORDS = ("mmap_lock", "mmap_sem", "mmap_assert", "mmap_read", "mmap_write", "mmap_locked", "lock_mm", "mm_lock")
+# how far above a function a comment may begin that speaks of the lock
+ABOVE = 15
+NEEDS = "needs the mmap_lock"
+# what the kernel calls with the lock held hands one of these on
+GIVEN = frozenset(("vm_area_struct", "vm_fault", "mm_struct", "mm_walk"))
+
+
+@code_rule(
+    Severity.WARNING,
+    id="FL10",
+    words=NEEDING,
+    needs="file",
+    scope=Scope(exclude=(*Scope().exclude, "mm/")),
+)
+def check(code: Code) -> Iterator[Report]:
+    """Functions that are seen from header to end; where they take no lock, all who call them must be seen too."""
+    suspects: dict[Function, list[Gup]] = {}
+    for gup in gup_calls(code):
+        if gup.function.whole and gup.call.name in (*NEEDING, *TAKING):
+            suspects.setdefault(gup.function, []).append(gup)
+    callers: _Callers | None = None
+    for function, found in suspects.items():
+        paths = tuple(path for path in lock_paths(code, function) if not path.cut)
+        scopes = guarded(function)
+        for gup in found:
+            if gup.call.name in TAKING:
+                yield from _held(gup, paths, scopes.get(gup.statement))
+            elif gup.statement not in scopes and (path := _released(gup, paths)):
+                by = path.call(path.states(gup.statement)[0])
+                related = ((by.tokens, "released here"),) if by else ()
+                yield Report(gup.call.tokens, f"{gup.call.name}() {NEEDS}: {_instead(gup)}", related)
+            elif gup.statement not in scopes and not any(path.states(gup.statement) for path in paths):
+                callers = callers or _Callers(code)
+                if callers.free(function):
+                    who = f"{NEEDS}, which {function.name}() does not take"
+                    # a lock that went between the function's head and the call is the patch's doing
+                    head = function.header[:1]
+                    yield Report(gup.call.tokens, f"{gup.call.name}() {who}: {_instead(gup)}", evidence=head)
+
+
+def _instead(gup: Gup) -> str:
+    return f"{gup.call.name}_fast() and {gup.call.name}_unlocked() take it themselves"
+
+
+def _held(gup: Gup, paths: Sequence[LockPaths], guard: Call | None) -> Iterator[Report]:
+    """A call that takes current->mm's lock, where that is held on every way."""
+    by = guard if guard and _current(gup.function, guard.text(0)) else None
+    for path in paths:
+        state = path.held(gup.statement)
+        if state is not None and all(_current(gup.function, operand) for operand in path.operands):
+            by = path.call(state)
+    if by:
+        plain = gup.call.name.removesuffix("_unlocked").removesuffix("_fast")
+        message = f"{gup.call.name}() takes the mmap_lock, which is held here: {plain}() is for that"
+        yield Report(gup.call.tokens, message, ((by.tokens, "taken here"),))
+
+
+def _released(gup: Gup, paths: Sequence[LockPaths]) -> LockPaths | None:
+    """The lock of the current process, where every way to the call has released it."""
+    for path in paths:
+        states = path.states(gup.statement)
+        if states and all(state.mode is Mode.FREE for state in states):
+            return path if len(paths) == 1 else None
+    return None
+
+
+def _current(function: Function, operand: str) -> bool:
+    """An expression for current->mm."""
+    if operand == "current->mm":
+        return True
+    values = [[t.text for t in value] for s in function.walk() for _, value in assignments(s, operand)]
+    return values == [["current", "->", "mm"]]
+
+
+class _Callers:
+    """Who calls whom in a file, and who is surely never called with the lock."""
+
+    def __init__(self, code: Code) -> None:
+        self._code = code
+        self._named: dict[str, Function] = {f.name: f for f in code.functions if f.name and f.opened and not f.macro}
+        self._by: dict[str, list[Function]] = {}
+        self._speaks: set[Function] = set()
+        for function in code.functions:
+            tokens = [*function.header, *(t for s in function.walk() for t in s.tokens)]
+            for n, token in enumerate(tokens):
+                if token.text in self._named and token.text != function.name:
+                    # what has no name is a piece of a function where it calls something, else a table of functions
+                    call = not code.whole and [t.text for t in tokens[n + 1 : n + 2]] == ["("]
+                    if function.name or call:
+                        self._by.setdefault(token.text, []).append(function)
+                if token.text in GIVEN or any(word in token.text for word in LOCK_WORDS):
+                    self._speaks.add(function)
+        self._count = Counter(token.text for token in code.tokens if token.text in self._named)
+        self._told = sorted({comment.line for comment in code.comments if _about_lock(comment.text)})
+        self._free: dict[Function, bool] = {}
+
+    def free(self, function: Function) -> bool:
+        """Neither the function nor anybody who calls it says anything of the lock, and all of them are known."""
+        if function not in self._free:
+            self._free[function] = "locked" not in (function.name or "") and self._alone(function)
+        return self._free[function]
+
+    def _alone(self, function: Function) -> bool:
+        todo, seen = [function], {function}
+        while todo:
+            now = todo.pop()
+            if not now.whole or now in self._speaks or not self._starts(now) or self._remarked(now):
+                return False
+            for caller in self._by.get(now.name or "", ()):
+                if caller not in seen:
+                    seen.add(caller)
+                    todo.append(caller)
+        return True
+
+    def _starts(self, function: Function) -> bool:
+        """Who calls it is seen: it is static and named elsewhere in the file, or a system call."""
+        texts = [token.text for token in function.header]
+        name = function.name or ""
+        if not name or "fault" in name:
+            return False
+        if texts[0].startswith(("SYSCALL_DEFINE", "COMPAT_SYSCALL_DEFINE")):
+            return True
+        if "static" not in texts or self._code.path.endswith(".h"):
+            self._code.abstain("needs the callers in other files")
+            return False
+        return self._count[name] > 1 and (self._code.whole or self._code.changed(*function.header))
+
+    def _remarked(self, function: Function) -> bool:
+        """A comment in the function, or right above it, speaks of the lock."""
+        lines = [token.line for token in function.header if token.line >= 0]
+        first = min(lines, default=0) - ABOVE
+        last = max((s.span[1] for s in function.statements), default=first)
+        return bisect_left(self._told, first) < bisect_right(self._told, last)
+
+
+def _about_lock(text: str) -> bool:
+    lowered = text.lower()
+    return any(word in lowered for word in ("mmap_lock", "mmap_sem", "mmap lock", "mmap sem", "mm lock"))

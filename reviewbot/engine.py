@@ -192,7 +192,7 @@ def _run(rule: CodeRule, code: Code) -> tuple[list[Report], str | None]:
 def _key(report: Report, code: Code) -> tuple[str, ...]:
     """What makes two reports the same one on both sides of a patch: no line numbers, no white space."""
     function = code.function_of(report.at[0])
-    return (function.name or "" if function else "", *(place.text for place in report.at))
+    return (function.name or "" if function else "", *(place.text for place in report.identity or report.at))
 
 
 def _moved_here(
@@ -257,7 +257,7 @@ def _findings(
             suggestion=report.suggestion,
             patch=patch,
             function=name,
-            fingerprint=fingerprint(rule.name, code.path, name, (place.text for place in report.at), occurrence),
+            fingerprint=fingerprint(rule.name, code.path, name, key[1:], occurrence),
             rule_id=rule.id,
             yields_to=rule.yields_to,
             fold=Fold.BUILD if rule.build else Fold.SERIES if rule.style else Fold.PATCH,

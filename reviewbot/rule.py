@@ -50,6 +50,7 @@ class Report(NamedTuple):
     evidence: Sequence[Place] = ()  # further places that count for causation alone
     suggestion: str | None = None
     severity: Severity | None = None
+    identity: Sequence[Place] = ()  # what makes it the same report before and after a patch, where that is not `at`
 
 
 Check = Callable[[Code], Iterable[Report]]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from reviewbot.c.code import Code
 from reviewbot.c.skeleton import Function
 from reviewbot.kernel import is_mm, is_vma, member_owner, mm_names, struct_names
-from reviewbot.model import Severity
+from reviewbot.model import Confidence, Severity
 from reviewbot.rule import Report, code_rule
 
 # member -> what there is instead; gone with 763ecb035029 and the maple tree's series
@@ -32,6 +32,7 @@ OF_MM = {
     since="v6.1",
     words=(*OF_VMA, "->mmap", ".mmap", "mm_rb", "highest_vm_end", "vmacache_seqnum"),
     build=True,
+    confidence=Confidence.HIGH,
 )
 def check(code: Code) -> Iterator[Report]:
     """Members of what is a VMA or an mm, by declaration or name; one report for a line."""

@@ -118,7 +118,7 @@ def _uses(
         message = f"'{name}' is used after {call.name}() released the lock that kept it alive"
         if code.changed(*call.tokens) and not code.changed(*use):
             # the patch wrote the release, and only that: it is what the author is asked about
-            yield Report(call.tokens, message, ((use, "used here"),))
+            yield Report(call.tokens, message, ((use, "used here"),), identity=use)
         else:
             yield Report(use, message, ((call.tokens, "released here"),))
 

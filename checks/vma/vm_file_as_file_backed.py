@@ -52,15 +52,16 @@ def check(code: Code) -> Iterator[Report]:
 def _tested(statement: Statement, start: int, end: int) -> bool:
     """The member is an operand of its own: `if (vma->vm_file)`, `!vma->vm_file &&`, `vma->vm_file != NULL`."""
     tokens = statement.tokens
-    before = tokens[start - 1].text if start else ""
-    after = tokens[end].text if end < len(tokens) else ""
-    if after in ("==", "!="):
-        after = tokens[end + 2].text if end + 2 < len(tokens) else ""
-        if tokens[end + 1 : end + 2] and tokens[end + 1].text != "NULL":
-            return False
-        before = before or "("
     if statement.kind is StatementKind.RETURN:
         return all(t.text in ALONE for t in (*tokens[:start], *tokens[end:]))
+    before = tokens[start - 1].text if start else ""
+    after = tokens[end].text if end < len(tokens) else ""
+    compared = after in ("==", "!=")
+    if compared:
+        if end + 1 >= len(tokens) or tokens[end + 1].text != "NULL":
+            return False
+        after = tokens[end + 2].text if end + 2 < len(tokens) else ""
     if statement.kind not in (StatementKind.IF, StatementKind.LOOP, StatementKind.DO):
-        return before in (*BEFORE, "=") and after == "?"
+        made_bool = compared or before == "!"
+        return before in (*BEFORE, "=") and (after == "?" or (made_bool and after in ("", ";", ",", "&&", "||")))
     return before in (*BEFORE, "") and after in (*AFTER, "")

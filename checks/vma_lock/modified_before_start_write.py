@@ -12,18 +12,19 @@ from reviewbot.kernel import looked_up_by_loop, mentions
 from reviewbot.model import Severity
 from reviewbot.rule import Report, code_rule
 
-START = ("vma_start_write", "vma_start_write_killable")
+# vma_write_lock() was its name in the first postings
+START = ("vma_start_write", "vma_start_write_killable", "vma_write_lock")
 # fields that readers under the VMA lock look at: include/linux/mm_types.h, struct vm_area_struct
 FIELDS = frozenset(
     "vm_start vm_end vm_pgoff vm_page_prot vm_ops vm_file vm_private_data anon_vma vm_policy vm_userfaultfd_ctx".split()
 )
 # write what they are given of a VMA, or its page tables: mm/vma.h, mm/memory.c, mm/mprotect.c, mm/mremap.c, mm/mlock.c
 CHANGING = (
-    "vma_set_range", "vma_set_page_prot", "vma_set_anonymous", "vma_iter_store", "vma_iter_clear",
+    "vma_set_range", "vma_set_page_prot", "vma_set_anonymous", "vma_iter_store", "vma_mas_store",
     "vm_flags_reset", "vm_flags_reset_once", "unmap_page_range", "zap_page_range_single", "zap_vma_ptes", "unmap_vmas",
     "unmap_single_vma", "change_protection", "move_page_tables", "remap_pfn_range", "io_remap_pfn_range",
-    "populate_vma_page_range", "hugetlb_change_protection", "userfaultfd_set_ctx", "userfaultfd_set_vm_flags",
-    "uprobe_munmap", "vma_adjust_trans_huge", "mlock_vma_pages_range",
+    "hugetlb_change_protection", "userfaultfd_set_ctx", "userfaultfd_set_vm_flags",
+    "uprobe_munmap", "vma_adjust_trans_huge",
 )  # fmt: skip
 # lock before they write (include/linux/mm.h:884-917), or say that it is done; the VMA of vm_area_alloc() and of
 # vm_flags_init() is in no tree (:855)

@@ -100,6 +100,6 @@ def _hides(s: Statement, results: set[str]) -> bool:
         and t.text in results
         and s.tokens[n - 1].text in ("(", ",")
         and s.tokens[n - 2].kind is Kind.WORD
-        and s.tokens[n - 2].text not in ("likely", "unlikely", "if")
+        and s.tokens[n - 2].text not in ("likely", "unlikely", "fault_signal_pending")
         for n, t in enumerate(s.tokens)
     )

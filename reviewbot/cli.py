@@ -66,6 +66,7 @@ def make_parser() -> argparse.ArgumentParser:
     choice = _Parser(add_help=False)
     choice.add_argument("--select", metavar="RULES", action="append", help="only these families, rules or ids (a,b)")
     choice.add_argument("--ignore", metavar="RULES", action="append", help="all but these")
+    choice.add_argument("--tree", metavar="DIR", help="git repository of the project: review whole files")
     choice.add_argument("--strict", action="store_true", help="also what is note, info or of low confidence")
     result = _Parser(add_help=False)
     result.add_argument("--format", choices=("full", "terse", "json"), help="full on a terminal, terse when piped")

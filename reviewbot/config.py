@@ -43,6 +43,7 @@ class Config(NamedTuple):
     ignore: tuple[str, ...] = ()
     strict: bool = False
     fail_on: str = "warning"
+    tree: str = ""  # git repository that --tree names elsewise; ~ is the home directory
 
 
 def load_config(path: str | None) -> Config:

@@ -145,12 +145,12 @@ def _review_file(
     after.effort.tokens = before.effort.tokens = most = budget.work // len(candidates)
     for rule in candidates:
         if rule.needs == "tree" and after.facts is None:
-            run.not_run.append(NotRun(rule.name, "needs --tree"))
+            run.not_run.append(NotRun(rule.name, _lacking("needs --tree", after)))
             continue
         try:
             reports, cut = _run(rule, after)
             if why := after.abstained or (f"{cut} in {diff.path}" if cut else None):
-                run.not_run.append(NotRun(rule.name, why))
+                run.not_run.append(NotRun(rule.name, _lacking(why, after)))
             if not reports:
                 continue
             said_before, cut = _run(rule, before)
@@ -169,6 +169,11 @@ def _review_file(
     if after.effort.skipped or before.effort.skipped:
         why = f"functions larger than is read of one patch: {diff.path}"
         run.not_run.append(NotRun("reviewbot/too-large", why))
+
+
+def _lacking(why: str, code: Code) -> str:
+    """ "needs --tree" is no advice where a tree is given."""
+    return why.replace("needs --tree", f"the tree does not have {code.path}") if code.applied else why
 
 
 def _run(rule: CodeRule, code: Code) -> tuple[list[Report], str | None]:

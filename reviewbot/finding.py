@@ -44,6 +44,11 @@ class Finding(NamedTuple):
     why_not_shown: str | None = None  # None while shown
 
 
+# What stands for a rule in a NotRun: why a tree is not used, and a file that is not known from it.
+NO_TREE = "reviewbot/no-tree"
+NOT_APPLIED = "reviewbot/does-not-apply"
+
+
 class NotRun(NamedTuple):
     """A rule that could not be decided from what is there."""
 

@@ -172,13 +172,15 @@ FAULT_FLAG_BITS = {
     "FAULT_FLAG_ORIG_PTE_VALID": 11, "FAULT_FLAG_VMA_LOCK": 12,
 }  # fmt: skip
 # functions that return a vm_fault_t: include/linux/mm.h, huge_mm.h, hugetlb.h, dax.h, iomap.h, userfaultfd_k.h,
-# mm/internal.h, drivers/gpu/drm/ttm. Not folio_lock_or_retry(): a bool before 6.6.
+# mm/internal.h, drivers/gpu/drm/ttm; vmf_insert_page_mkwrite() and vmf_insert_folio_*() came in 6.14 and 6.15. Not
+# folio_lock_or_retry(): a bool before 6.6.
 FAULT_FUNCTIONS = frozenset(
     (
         "handle_mm_fault __handle_mm_fault filemap_fault filemap_map_pages filemap_page_mkwrite hugetlb_fault "
         "handle_userfault finish_fault finish_mkwrite_fault do_swap_page do_huge_pmd_wp_page vmf_error vmf_fs_error "
         "vmf_insert_page vmf_insert_pfn vmf_insert_pfn_prot vmf_insert_pfn_pmd vmf_insert_pfn_pud vmf_insert_mixed "
-        "vmf_insert_mixed_mkwrite vmf_can_call_fault vmf_anon_prepare dax_iomap_fault dax_finish_sync_fault "
+        "vmf_insert_mixed_mkwrite vmf_insert_page_mkwrite vmf_insert_folio_pmd vmf_insert_folio_pud vmf_can_call_fault "
+        "vmf_anon_prepare dax_iomap_fault dax_finish_sync_fault "
         "iomap_page_mkwrite netfs_page_mkwrite ttm_bo_vm_reserve ttm_bo_vm_fault_reserved ttm_bo_vm_fault shmem_fault"
     ).split()
 )
@@ -224,10 +226,10 @@ DROPS = {
     "get_user_pages_locked": Drop(Tells.LOCKED, -1, until=(5, 18)),  # 73fd16d8080f
     "pin_user_pages_locked": Drop(Tells.LOCKED, -1, until=(5, 18)),
     "__get_user_pages_locked": Drop(Tells.LOCKED, -2),  # mm/gup.c:1720
-    "__get_user_pages_remote": Drop(Tells.LOCKED, -1, until=(6, 3)),
+    "__get_user_pages_remote": Drop(Tells.LOCKED, -1),  # before 6.3
     "populate_vma_page_range": Drop(Tells.LOCKED, -1),  # mm/gup.c:1888
-    "faultin_page_range": Drop(Tells.LOCKED, -1, since=(6, 10)),  # mm/gup.c:1962
-    "faultin_vma_page_range": Drop(Tells.LOCKED, -1, until=(6, 10)),
+    "faultin_page_range": Drop(Tells.LOCKED, -1),  # mm/gup.c:1962
+    "faultin_vma_page_range": Drop(Tells.LOCKED, -1),  # before 631426ba1d45, 6.9
     "hpage_collapse_scan_pmd": Drop(Tells.LOCKED, -2),  # mm/khugepaged.c:1257
     "lock_mm_and_find_vma": Drop(Tells.NULL),  # mm/memory.c:6198; 6.5, and in 6.1.y
     "expand_stack": Drop(Tells.NULL, since=(6, 5)),  # mm/memory.c:6636, mm/mmap.c:1328
@@ -330,6 +332,8 @@ def replacement(code: Code, call: Call) -> str | None:
     """The line of a raw call on an mm's lock with the API's call instead; None where there is no such call."""
     new = REPLACEMENTS.get(call.name)
     mm = mm_of_lock(call.arguments[0]) if len(call.arguments) == 1 else None
+    if mm and mm[0] == "(" and mm[1:-1].isidentifier():
+        mm = mm[1:-1]  # a macro's (mm)
     return substituted(code, call.tokens, f"{new}({mm})") if new and mm else None
 
 

@@ -11,13 +11,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import pairwise
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 from reviewbot.c.code import Call, Code, calls
-from reviewbot.c.flow import facts, split
+from reviewbot.c.flow import bare, decide, facts, split
 from reviewbot.c.paths import Fact, Outcome, Paths
 from reviewbot.c.skeleton import Function, Statement, StatementKind
 from reviewbot.c.tokens import Kind, Token
-from reviewbot.kernel import flag_tokens, has_word, is_mm, lock_operand, locked_argument, mm_of_lock
+from reviewbot.kernel import flag_tokens, has_word, is_mm, lock_operand, mm_of_lock
 
 
 class Mode(StrEnum):
@@ -38,10 +39,11 @@ class State(NamedTuple):
 
     mode: Mode
     by: int = -1
+    way: str = ""  # what a call that may do it in several ways has told: "RETRY", "COMPLETED"
 
 
 # one word for what is one mm in nearly every function
-_SAME = {"mm", "current->mm", "vma->vm_mm", "vmf->vma->vm_mm"}
+_SAME = frozenset(("mm", "current->mm", "vma->vm_mm", "vmf->vma->vm_mm"))
 
 # call -> mode when it succeeds (include/linux/mmap_lock.h:96-200)
 _TAKE = {
@@ -82,24 +84,44 @@ _RELEASE = frozenset(
 _DOWNGRADE = frozenset(("mmap_write_downgrade", "mmap_downgrade_write_lock", "downgrade_write"))
 # hold the lock for a scope and give it back by themselves (include/linux/mmap_lock.h, 6.17 and later)
 _GUARD_MODES = {"mmap_read_lock": Mode.READ, "mmap_write_lock": Mode.WRITE}
-# release with NULL, else hold: mm/memory.c:6198 and :6636
-_NULL_IS_FREE = frozenset(("lock_mm_and_find_vma", "expand_stack"))
+# released with NULL or false, else held: mm/memory.c:6198, :6636 (since 6.5: with an mm), fs/userfaultfd.c:779
+_NULL_IS_FREE = frozenset(("lock_mm_and_find_vma", "expand_stack", "userfaultfd_remove"))
+# released with 0 where the last argument says so: mm/vma.c:1507, mm/mmap.c:1640
+_ZERO_IS_FREE = frozenset(("do_vmi_munmap", "do_vmi_align_munmap"))
 # parts of a name that say that a function's "unlock" is about an mm's lock
 _ABOUT = frozenset(("mm", "mmap", "vma", "fault"))
 _RAW = ("down_", "up_", "downgrade_")
 _WORDS = frozenset((*_TAKE, *_KILLABLE, *_TRY, *_RELEASE, *_DOWNGRADE, *_NULL_IS_FREE))
+_FAULTS = frozenset(("handle_mm_fault",))
+_WATCHED = frozenset((*_WORDS, *_FAULTS, *_ZERO_IS_FREE))
+# more outcomes of one statement than these are not told apart
+_MOST = 16
+_CONSTANTS = {"0": False, "false": False, "NULL": False, "1": True, "true": True}
+# a condition nested deeper is not taken apart
+_DEEP = 20
 
 
 class LockPaths:
     """The states of one mm's lock in one function, on arrival at each of its statements."""
 
-    def __init__(self, code: Code, function: Function, operand: str, operands: frozenset[str]) -> None:
+    def __init__(
+        self, code: Code, function: Function, operand: str, operands: frozenset[str], alone: bool = True
+    ) -> None:
         self.function = function
         self.operand = operand  # as written at its first lock or unlock; '' where it is written in several ways
         self.operands = operands
         self.calls: list[Call] = []  # every call that changes the lock
+        self.given = False  # the function releases what its caller has taken
+        # as it may be written besides
+        self.names = operands | _SAME if operands <= _SAME else operands
+        self._alone = alone  # no other mm is locked here
+        self._helpers = frozenset[str]()
+        if code not in _BUSY:
+            files = tuple(code.patch) or (code,)
+            self._helpers = frozenset[str]().union(*(_helpers(file) for file in files)) - {function.name or ""}
         self._number: dict[Token, int] = {}
-        self._code = code
+        self._targets: dict[Token, str] = {}  # where the result of a call goes
+        self._relevant: dict[Statement, frozenset[str]] = {}
         self._paths: Paths[State] = Paths(code.flow(function), State(Mode.GIVEN), self._step)
         self.cut = self._paths.cut
         self.exits = tuple(self._paths.exits)
@@ -121,38 +143,178 @@ class LockPaths:
         """The call that brought a state about; None where there was none."""
         return self.calls[state.by] if state.by >= 0 else None
 
+    @property
+    def words(self) -> frozenset[str]:
+        """Names of the calls that are looked at."""
+        return _WATCHED
+
+    def touches(self, statement: Statement) -> bool:
+        """The statement may have to do with the lock, and the flow can come to it."""
+        return bool(self._relevant.get(statement))
+
     # -- what a statement does --------------------------------------------------------------------
 
     def _step(self, statement: Statement, state: State, known: Mapping[str, bool]) -> Iterable[Outcome[State]]:
-        names = {t.text for t in statement.tokens if t.kind is Kind.WORD}
-        outcomes: list[Outcome[State]] = [Outcome(state)]
-        unlocking = {name for name in names if "unlock" in name and "unlocked" not in name}
-        lent = any(a.text == "&" and b.text.endswith("locked") for a, b in pairwise(statement.tokens))
-        if not names & _WATCHED and not unlocking and not lent:
-            return outcomes
-        watched = names if lent else names & _WATCHED | unlocking
-        for call in calls(statement.tokens, *watched):
-            outcomes = [
-                Outcome(after.state, (*before.told, *after.told), before.truth if after.truth is None else after.truth)
-                for before in outcomes
-                for after in self._call(statement, call, before.state)
-            ]
-            if len(outcomes) > 8:
-                return [Outcome(State(Mode.UNSURE))]
-        return [o._replace(told=(*o.told, *_signal(statement, known))) for o in outcomes]
+        relevant = self._relevant.get(statement)
+        if relevant is None:
+            relevant = self._relevant[statement] = self._watched(statement)
+        signal = tuple(_signal(statement, known))
+        if not relevant:
+            return (Outcome(state, signal),)
+        if statement.kind is StatementKind.OPAQUE:
+            return (Outcome(State(Mode.UNSURE)),)
+        outcomes: list[Outcome[State]] = []
+        for outcome in self._evaluated(statement, relevant, state):
+            if len(outcomes) == _MOST:
+                return (Outcome(State(Mode.UNSURE)),)
+            outcomes.append(outcome._replace(told=(*outcome.told, *signal)))
+        return outcomes
 
-    def _call(self, statement: Statement, call: Call, state: State) -> Iterator[Outcome[State]]:
+    def _watched(self, statement: Statement) -> frozenset[str]:
+        """Names of the calls of a statement that may have to do with the lock."""
+        names = {a.text for a, b in pairwise(statement.tokens) if b.text == "(" and a.kind is Kind.WORD}
+        lent = any(t.text.endswith("locked") for t in statement.tokens)
+        found: set[str] = set()
+        for call in calls(statement.tokens, *(names if lent else filter(self._candidate, names))):
+            name = call.name
+            if (
+                name in self._helpers
+                or (name in _WATCHED and (name not in _WORDS or self._mine(call)))
+                or (_sounds(name) and name not in _WATCHED and _about(call, self.names))
+                or (lent and self._flag(call) is not None)
+            ):
+                found.add(name)
+                if target := _target(statement.tokens, call):
+                    self._targets[call.tokens[0]] = target
+        return frozenset(found)
+
+    def _candidate(self, name: str) -> bool:
+        return name in _WATCHED or name in self._helpers or _sounds(name)
+
+    def _evaluated(self, statement: Statement, names: frozenset[str], state: State) -> Iterator[Outcome[State]]:
+        tokens = statement.tokens
+        if statement.head == "for" or statement.kind in (StatementKind.ONCE, StatementKind.SWITCH):
+            yield from (o._replace(truth=None) for o in self._atom(tokens, names, state))
+        elif statement.kind in (StatementKind.IF, StatementKind.LOOP, StatementKind.DO):
+            yield from self._condition(tokens, names, state)
+        elif tokens and tokens[0].text in _STOPS:
+            # it does not go on where the condition is true
+            for o in self._condition(tokens[2:-1], names, state):
+                if o.truth is not True:
+                    yield o._replace(truth=None)
+        else:
+            parts = split(tokens, "=")
+            target = _variable(parts[0]) if len(parts) == 2 else None
+            for o in self._condition(parts[-1] if target else tokens, names, state):
+                told = ((target, o.truth), *_below(target, o.truth)) if target and o.truth is not None else ()
+                yield o._replace(told=(*o.told, *told), truth=None)
+
+    def _condition(
+        self, tokens: Sequence[Token], names: frozenset[str], state: State, depth: int = 0
+    ) -> Iterator[Outcome[State]]:
+        """The ways in which an expression is evaluated, each with what it comes to."""
+        inner, negated = bare(tokens)
+        if depth > _DEEP:
+            yield Outcome(State(Mode.UNSURE))
+            return
+        if not any(t.text in names for t in inner):
+            value = _CONSTANTS.get("".join(t.text for t in inner))
+            if value is None and len(inner) == 2 and inner[0].text == "-":
+                value = True  # -EINTR
+            yield Outcome(state, (), value if value is None else value is not negated)
+            return
+        for operator, ends in (("||", True), ("&&", False)):
+            parts = split(inner, operator)
+            if len(parts) > 1:
+                for o in self._chain(parts, ends, names, state, depth):
+                    yield o if o.truth is None else o._replace(truth=o.truth is not negated)
+                return
+        question = split(inner, "?")
+        answers = split(question[1], ":") if len(question) == 2 else []
+        if len(answers) == 2:
+            for o in self._decided(question[0], names, state, depth):
+                for then in self._condition(answers[not o.truth], names, o.state, depth + 1):
+                    truth = then.truth if then.truth is None else then.truth is not negated
+                    yield Outcome(then.state, (*o.told, *then.told), truth)
+            return
+        for o in self._atom(inner, names, state):
+            yield o if o.truth is None else o._replace(truth=o.truth is not negated)
+
+    def _chain(
+        self,
+        parts: Sequence[Sequence[Token]],
+        ends: bool,
+        names: frozenset[str],
+        state: State,
+        depth: int,
+    ) -> Iterator[Outcome[State]]:
+        """a || b || c with `ends` true, a && b && c with false: each is evaluated only if those before did not end it.
+
+        Operands behind the last call are left to the branch itself.
+        """
+        last = max(n for n, part in enumerate(parts) if any(t.text in names for t in part))
+        going: list[Outcome[State]] = [Outcome(state)]
+        for part in parts[: last + 1]:
+            now, going = going, []
+            for before in now:
+                for o in self._decided(part, names, before.state, depth):
+                    here = Outcome(o.state, (*before.told, *o.told), o.truth)
+                    if o.truth is ends:
+                        yield here
+                    else:
+                        going.append(here)
+            if len(going) > _MOST:
+                going = [Outcome(State(Mode.UNSURE))]
+        for o in going:
+            yield o if last + 1 == len(parts) and o.truth is not None else o._replace(truth=None)
+
+    def _decided(
+        self, tokens: Sequence[Token], names: frozenset[str], state: State, depth: int
+    ) -> Iterator[Outcome[State]]:
+        """`_condition`, where an operand that may come out either way is two outcomes."""
+        for o in self._condition(tokens, names, state, depth + 1):
+            if o.truth is None:
+                for truth in (True, False):
+                    yield Outcome(o.state, (*o.told, *facts(tokens, truth)), truth)
+            else:
+                yield o
+
+    def _atom(self, tokens: Sequence[Token], names: frozenset[str], state: State) -> Iterator[Outcome[State]]:
+        """The calls of an expression, one after the other."""
+        outcomes: list[Outcome[State]] = [Outcome(state)]
+        for call in calls(tokens, *names):
+            outcomes = [
+                Outcome(after.state, (*before.told, *after.told))
+                for before in outcomes
+                for after in self._call(call, before.state)
+            ]
+            if len(outcomes) > _MOST:
+                yield Outcome(State(Mode.UNSURE))
+                return
+        for o in outcomes:
+            yield o._replace(truth=decide(tokens, dict(o.told)))
+
+    def _call(self, call: Call, state: State) -> Iterator[Outcome[State]]:
         name = call.name
         text = "".join(t.text for t in call.tokens)
-        if name in _FAULTS:
-            yield from self._fault(statement, call, state)
-        elif name not in _WORDS:
-            flag = locked_argument(call)
-            if flag is not None and not flag.endswith("unlocked"):
+        target = self._targets.get(call.tokens[0])
+        flag = self._flag(call)
+        if flag is not None:
+            if self._foreign(call):
+                yield Outcome(state)
+            elif flag:
                 yield Outcome(state, ((flag, True),))
-                yield Outcome(self._state(Mode.FREE, call), ((flag, False),))
-            elif state.mode in HELD and "unlock" in name and _unlocks_unseen(call, self.operands):
+                yield Outcome(self._free(call, state), ((flag, False),))
+            else:
                 yield Outcome(State(Mode.UNSURE))
+        elif name in _FAULTS:
+            yield from self._fault(target, call, state)
+        elif name in _ZERO_IS_FREE:
+            yield from self._munmap(text, target, call, state)
+        elif name not in _WORDS:
+            about = name in self._helpers or _about(call, self.names)
+            if about and (state.mode in HELD or name in self._helpers or "unlock" not in name):
+                yield Outcome(state if state.mode is Mode.GIVEN and name not in self._helpers else State(Mode.UNSURE))
             else:
                 yield Outcome(state)
         elif not self._mine(call):
@@ -160,42 +322,76 @@ class LockPaths:
         elif name in _TAKE:
             yield Outcome(self._state(_TAKE[name], call))
         elif name in _RELEASE:
-            yield Outcome(self._state(Mode.FREE, call))
+            yield Outcome(self._free(call, state))
         elif name in _DOWNGRADE:
+            self.given = self.given or state.mode is Mode.GIVEN
             yield Outcome(self._state(Mode.READ, call))
         elif name in _NULL_IS_FREE:
-            target = _target(statement, call)
-            if target is None:
-                yield Outcome(State(Mode.UNSURE))
-            else:
-                held = self._state(Mode.READ, call) if name == "lock_mm_and_find_vma" else state
-                yield Outcome(held, ((target, True),))
-                yield Outcome(self._state(Mode.FREE, call), ((target, False),))
+            held = self._state(Mode.READ, call) if name == "lock_mm_and_find_vma" else state
+            yield Outcome(held, _told(text, target, True))
+            free = self._state(Mode.FREE, call) if name == "lock_mm_and_find_vma" else self._free(call, state)
+            yield Outcome(free, _told(text, target, False))
         else:
             modes, taken = (_KILLABLE, False) if name in _KILLABLE else (_TRY, True)
-            target = _target(statement, call)
-            before, skipped = _evaluated(statement, call)
-            yield Outcome(self._state(modes[name], call), _told(text, target, taken) + before)
-            yield Outcome(state, _told(text, target, not taken) + before)
-            if skipped is not None:
-                yield Outcome(state, (), skipped)
+            for mode, truth in ((self._state(modes[name], call), taken), (state, not taken)):
+                signs = [f for what in (text, target, f"({target}={text})") if what for f in _below(what, truth)]
+                yield Outcome(mode, (*_told(text, target, truth), *(signs if name in _KILLABLE else ())))
 
-    def _fault(self, statement: Statement, call: Call, state: State) -> Iterator[Outcome[State]]:
+    def _fault(self, target: str | None, call: Call, state: State) -> Iterator[Outcome[State]]:
         """handle_mm_fault() and its like: released with RETRY and with COMPLETED, where the flags allow it."""
-        target = _target(statement, call)
         flags = flag_tokens(self.function, call.arguments[2]) if len(call.arguments) > 2 else []
         allowed = has_word(flags, "FAULT_FLAG_ALLOW_RETRY", "FAULT_FLAG_DEFAULT", "FAULT_FLAG_KILLABLE")
         constant = all(t.text.isupper() or t.kind is not Kind.WORD for t in flags)
+        if has_word(call.arguments[2] if len(call.arguments) > 2 else (), "FAULT_FLAG_VMA_LOCK"):
+            yield Outcome(state)  # another lock
+            return
         if not allowed and constant:
             yield Outcome(state)
             return
-        if target is None:
+        if target is None or not self._alone:
             yield Outcome(State(Mode.UNSURE))
             return
         retry, completed = f"{target}&VM_FAULT_RETRY", f"{target}&VM_FAULT_COMPLETED"
         yield Outcome(state, ((retry, False), (completed, False)))
-        yield Outcome(self._state(Mode.FREE, call), ((retry, True), (completed, False)))
-        yield Outcome(self._state(Mode.FREE, call), ((retry, False), (completed, True)))
+        free = self._free(call, state)
+        yield Outcome(free._replace(way="RETRY"), ((retry, True), (completed, False)))
+        yield Outcome(free._replace(way="COMPLETED"), ((retry, False), (completed, True)))
+
+    def _munmap(self, text: str, target: str | None, call: Call, state: State) -> Iterator[Outcome[State]]:
+        """do_vmi_munmap(.., unlock): released with 0 where `unlock` is true."""
+        unlock = call.text(-1)
+        if self._foreign(call) or unlock in ("false", "0"):
+            yield Outcome(state)
+            return
+        if unlock in ("true", "1"):
+            yield Outcome(self._free(call, state), _told(text, target, False))
+            yield Outcome(state, _told(text, target, True))
+        else:
+            yield Outcome(State(Mode.UNSURE))
+
+    def _flag(self, call: Call) -> str | None:
+        """The place where a call says whether it dropped the lock (`&locked`, `&x->locked`).
+
+        '' where that is the caller's, None where there is none.
+        """
+        for argument in reversed(call.arguments):
+            if not argument or not argument[-1].text.endswith("locked") or argument[-1].text.endswith("unlocked"):
+                continue
+            if argument[0].text == "&" and len(argument) > 1:
+                return "".join(t.text for t in argument[1:])
+            header = self.function.header
+            if len(argument) == 1 and any(a.text == "*" and b.text == argument[0].text for a, b in pairwise(header)):
+                return ""
+        return None
+
+    def _foreign(self, call: Call) -> bool:
+        """A call about an mm that it names, and that is another one."""
+        named = [call.text(n) for n, argument in enumerate(call.arguments) if is_mm(argument)]
+        return bool(named) and self.names.isdisjoint(named)
+
+    def _free(self, call: Call, state: State) -> State:
+        self.given = self.given or state.mode is Mode.GIVEN
+        return self._state(Mode.FREE, call)
 
     def _state(self, mode: Mode, call: Call) -> State:
         first = call.tokens[0]
@@ -208,37 +404,89 @@ class LockPaths:
     def _mine(self, call: Call) -> bool:
         """The call is about this mm's lock."""
         if call.name.startswith(_RAW):
-            return bool(call.arguments) and mm_of_lock(call.arguments[0]) in self.operands
+            return bool(call.arguments) and mm_of_lock(call.arguments[0]) in self.names
         if call.name == "release_fault_lock":
-            return True
-        return call.text(0) in self.operands or call.name == "expand_stack" or len(self.operands) > 1
+            return self._alone or "vma->vm_mm" in self.operands
+        if call.name == "userfaultfd_remove":
+            return self._alone
+        if call.name == "expand_stack" and not (call.arguments and is_mm(call.arguments[0])):
+            return False  # before 6.5 it was given the VMA and left the lock alone
+        return call.text(0) in self.names
+
+
+# BUG_ON(!mmap_read_trylock(mm)): it goes on only where the condition is false
+_STOPS = frozenset(("BUG_ON", "VM_BUG_ON", "VM_BUG_ON_MM", "VM_BUG_ON_VMA"))
+_HELPERS: WeakKeyDictionary[Code, frozenset[str]] = WeakKeyDictionary()
+_BUSY: set[Code] = set()
+
+
+def _helpers(code: Code) -> frozenset[str]:
+    """Functions of the file that take a lock for their caller or release their caller's, by themselves or by others."""
+    found = _HELPERS.get(code)
+    if found is not None:
+        return found
+    _BUSY.add(code)
+    try:
+        names: set[str] = set()
+        calling: dict[str, list[str]] = {}
+        known = {f.name for f in code.functions if f.name}
+        for function in code.functions:
+            if not function.name:
+                continue
+            paths = list(lock_paths(code, function))
+            if any(p.cut or p.given or any(e.state.mode in (*HELD, Mode.UNSURE) for e in p.exits) for p in paths):
+                names.add(function.name)
+            if not paths:
+                for s in function.walk():
+                    for a, b in pairwise(s.tokens):
+                        if b.text == "(" and a.text in known:
+                            calling.setdefault(a.text, []).append(function.name)
+        todo = list(names)
+        while todo:
+            for caller in calling.get(todo.pop(), ()):
+                if caller not in names:
+                    names.add(caller)
+                    todo.append(caller)
+    finally:
+        _BUSY.discard(code)
+    _HELPERS[code] = frozenset(names)
+    return _HELPERS[code]
 
 
 def _about_mm(call: Call) -> bool:
     return bool(call.arguments) and mm_of_lock(call.arguments[0]) is not None
 
 
-_FAULTS = frozenset(("handle_mm_fault",))
-_WATCHED = _WORDS | _FAULTS
+def lock_paths(code: Code, function: Function) -> Sequence[LockPaths]:
+    """For each mm whose lock a function takes or releases, the states along its ways; made once."""
+    if code in _BUSY:
+        return tuple(_lock_paths(code, function))
+    made = _PATHS.setdefault(code, {})
+    if function not in made:
+        made[function] = tuple(_lock_paths(code, function))
+    return made[function]
 
 
-def lock_paths(code: Code, function: Function) -> Iterator[LockPaths]:
-    """For each mm whose lock a function takes or releases, the states along its ways."""
+_PATHS: WeakKeyDictionary[Code, dict[Function, tuple[LockPaths, ...]]] = WeakKeyDictionary()
+
+
+def _lock_paths(code: Code, function: Function) -> Iterator[LockPaths]:
     found: dict[str, None] = {}
     for statement in function.walk():
         for call in calls(statement.tokens, *_WORDS):
             if call.name == "release_fault_lock":
                 found["vma->vm_mm"] = None
-            elif call.name == "expand_stack" or (call.name.startswith(_RAW) and not _about_mm(call)):
+            elif call.name in _NULL_IS_FREE - {"lock_mm_and_find_vma"} or (
+                call.name.startswith(_RAW) and not _about_mm(call)
+            ):
                 continue
-            elif operand := lock_operand(call):
+            elif operand := lock_operand(call) or (call.text(0) if call.name == "lock_mm_and_find_vma" else ""):
                 found[operand] = None
-    if set(found) <= _SAME:
-        if found:
-            yield LockPaths(code, function, next(iter(found)) if len(found) == 1 else "", frozenset(found))
+    if found and set(found) <= _SAME:
+        yield LockPaths(code, function, next(iter(found)) if len(found) == 1 else "", frozenset(found))
         return
     for operand in found:
-        yield LockPaths(code, function, operand, frozenset((operand,)))
+        yield LockPaths(code, function, operand, frozenset((operand,)), len(found) == 1)
 
 
 def guarded(function: Function) -> dict[Statement, Call]:
@@ -267,27 +515,29 @@ def _told(text: str, target: str | None, value: bool) -> tuple[Fact, ...]:
     return ((text, value), (target, value)) if target else ((text, value),)
 
 
-def _target(statement: Statement, call: Call) -> str | None:
+def _below(what: str, truth: bool) -> tuple[Fact, ...]:
+    """A result that is 0 or a negative error: what is asked by `< 0`."""
+    return ((f"{what}<0", truth),)
+
+
+def _target(tokens: Sequence[Token], call: Call) -> str | None:
     """The variable that the result of a call goes to: `ret = call(..)`, `if ((ret = call(..)))`."""
-    tokens = statement.tokens
     at = next((n for n, t in enumerate(tokens) if t is call.tokens[0]), 0)
-    if at < 2 or tokens[at - 1].text not in ("=", "|=") or tokens[at - 2].kind is not Kind.WORD:
+    end = at + len(call.tokens)
+    if (
+        at < 2
+        or tokens[at - 1].text not in ("=", "|=")
+        or (end < len(tokens) and tokens[end].text not in (")", ",", ";"))
+    ):
         return None
-    return None if at > 2 and tokens[at - 3].text in ("->", ".") else tokens[at - 2].text
+    return _variable(tokens[: at - 1])
 
 
-def _evaluated(statement: Statement, call: Call) -> tuple[tuple[Fact, ...], bool | None]:
-    """What is known where a call within && or || is evaluated, and what the whole is where it is not.
-
-    None where it is always evaluated.
-    """
-    for operator, going_on in (("||", False), ("&&", True)):
-        parts = split(statement.tokens, operator)
-        at = next((n for n, part in enumerate(parts) if any(t is call.tokens[0] for t in part)), 0)
-        if len(parts) > 1 and at:
-            told = tuple(fact for part in parts[:at] for fact in facts(part, going_on))
-            return told, not going_on
-    return (), None
+def _variable(tokens: Sequence[Token]) -> str | None:
+    """`int ret`, `*fault` in front of a =; None for a member."""
+    if not tokens or tokens[-1].kind is not Kind.WORD or (len(tokens) > 1 and tokens[-2].text in ("->", ".")):
+        return None
+    return ("*" if len(tokens) == 2 and tokens[0].text == "*" else "") + tokens[-1].text
 
 
 def _signal(statement: Statement, known: Mapping[str, bool]) -> Iterator[Fact]:
@@ -297,14 +547,31 @@ def _signal(statement: Statement, known: Mapping[str, bool]) -> Iterator[Fact]:
             yield "".join(t.text for t in call.tokens), False
 
 
-def _unlocks_unseen(call: Call, operands: frozenset[str]) -> bool:
-    """A function that may release the lock for its caller: lumen_unlock_mm(), lumen_unlock(mm)."""
-    if call.name in _WATCHED or call.name in _VMA_LOCK:
-        return False
+def _sounds(name: str) -> bool:
+    """A function that is not seen and may take or release a lock, by its name."""
+    return "lock" in name and "locked" not in name and "assert" not in name and name not in _OTHER_LOCKS
+
+
+def _about(call: Call, operands: frozenset[str]) -> bool:
+    """It may be the mm's lock: lumen_unlock_mm(), lumen_unlock(mm)."""
     return not _ABOUT.isdisjoint(call.name.split("_")) or any(call.text(n) in operands for n in range(3))
 
 
-_VMA_LOCK = frozenset(("hugetlb_vma_unlock_read", "hugetlb_vma_unlock_write", "anon_vma_unlock_write"))
+# with an mm, a VMA or a fault in their names or arguments, and locks of their own: include/linux/mm.h, rmap.h, fs.h
+_OTHER_LOCKS = frozenset(
+    (
+        "hugetlb_vma_lock_read hugetlb_vma_unlock_read hugetlb_vma_lock_write hugetlb_vma_unlock_write "
+        "hugetlb_vma_trylock_write anon_vma_lock_write anon_vma_unlock_write anon_vma_lock_read anon_vma_unlock_read "
+        "anon_vma_trylock_read vma_start_read_locked lock_vma_under_rcu i_mmap_lock_write i_mmap_unlock_write "
+        "i_mmap_lock_read i_mmap_unlock_read i_mmap_trylock_write i_mmap_trylock_read pte_offset_map_lock "
+        "pte_unmap_unlock pmd_lock pud_lock pmd_trans_huge_lock pud_trans_huge_lock __pmd_trans_huge_lock "
+        "huge_pte_lock pte_lockptr pmd_lockptr pte_alloc_map_lock get_locked_pte task_lock task_unlock "
+        "filemap_invalidate_lock filemap_invalidate_unlock mmap_lock_is_contended mm_lock_seqcount_begin "
+        "flush_dcache_mmap_lock flush_dcache_mmap_unlock ptep_get_lockless spin_lock spin_unlock mutex_lock "
+        "mutex_unlock rcu_read_lock rcu_read_unlock account_locked_vm __account_locked_vm mmap_init_lock "
+        "mmu_notifier_synchronize might_lock might_lock_read lockdep_assert_held"
+    ).split()
+)
 
 
 def foreign(operand: Sequence[Token]) -> bool:

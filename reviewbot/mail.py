@@ -108,6 +108,8 @@ def parse_mail(raw: bytes, origin: str = "") -> Mail:
     if not headers.keys() & {"from", "subject", "message-id", "date"}:
         raise InputError(f"not a mail: '{origin}' has no From:, Subject:, Date: or Message-ID: header")
     sender = addresses(headers.get("from", ""))
+    charsets: list[str] = []
+    body = _bounded(_body(message, charsets), origin)
     ids = _MESSAGE_ID.findall(_text(headers.get("message-id", "")))
     parents = _MESSAGE_ID.findall(_text(headers.get("in-reply-to", "")))
     return Mail(
@@ -122,8 +124,9 @@ def parse_mail(raw: bytes, origin: str = "") -> Mail:
         cc=_Addresses(", ".join(v for n, v in message.raw_items() if n.lower() == "cc")),
         list_id=decode(headers["list-id"]) if "list-id" in headers else None,
         auto_submitted=_text(headers.get("auto-submitted", "no")).strip().lower() not in ("", "no"),
-        body=_bounded(_body(message), origin),
+        body=body,
         origin=origin,
+        charset=charsets[-1] if charsets else "utf-8",
     )
 
 
@@ -135,8 +138,9 @@ def parse_patch(raw: bytes, origin: str) -> Mail:
     if not re.match(rb"(?:diff --git |--- \S|Index: )", raw):
         return parse_mail(raw, origin)
     nobody = Address("", "")
-    body = _bounded(_split(_charset(raw, None)), origin)
-    return Mail("", origin, nobody, None, None, (), (), (), (), None, False, body, origin)
+    text, charset = _decode(raw, None)
+    body = _bounded(_split(text), origin)
+    return Mail("", origin, nobody, None, None, (), (), (), (), None, False, body, origin, charset)
 
 
 def decode(value: str) -> str:
@@ -284,7 +288,7 @@ def declared_change_id(mails: Iterable[Mail]) -> str | None:
 
 
 def declared_prerequisites(mails: Iterable[Mail]) -> tuple[str, ...]:
-    """The patch ids of all prerequisite-patch-id: lines, in order: what must be applied to the base before the series."""
+    """The patch ids of all prerequisite-patch-id: lines, in order: what comes between the base and the series."""
     found: dict[str, None] = {}
     for mail in mails:
         # git format-patch --base writes them below one another
@@ -363,20 +367,20 @@ def _text(value: str) -> str:
         return raw.decode("latin-1")
 
 
-def _charset(data: bytes, charset: str | None) -> str:
-    """Bytes in the charset that the mail declares; UTF-8 and then Latin-1 where that is wrong or unknown."""
+def _decode(data: bytes, charset: str | None) -> tuple[str, str]:
+    """Bytes in the charset that the mail declares; UTF-8 and then Latin-1 where that is wrong or unknown. And which."""
     for name in (charset, "utf-8"):
         try:
             if name and lookup(name).name not in _NO_CHARSETS:
-                return data.decode(name)
+                return data.decode(name), name
         except (LookupError, ValueError):
             continue
-    return data.decode("latin-1")
+    return data.decode("latin-1"), "latin-1"
 
 
 def _word(part: bytes, charset: str | None) -> str:
     """A piece that decode_header() gives; what was not encoded it hands out as bytes in a code of its own."""
-    return _charset(part, charset) if charset else part.decode("raw-unicode-escape", "replace")
+    return _decode(part, charset)[0] if charset else part.decode("raw-unicode-escape", "replace")
 
 
 def _date(value: str) -> datetime | None:
@@ -394,8 +398,11 @@ def _bounded(lines: Iterable[str], origin: str) -> tuple[str, ...]:
     return body
 
 
-def _body(message: Message) -> Iterator[str]:
-    """The lines that git would apply: every text part but HTML, and attached *.patch and *.diff files, in order."""
+def _body(message: Message, charsets: list[str]) -> Iterator[str]:
+    """The lines that git would apply: every text part but HTML, and attached *.patch and *.diff files, in order.
+
+    The charset of each part that is not ASCII goes to `charsets`.
+    """
     for part in message.walk():
         if part.is_multipart():
             continue
@@ -403,7 +410,7 @@ def _body(message: Message) -> Iterator[str]:
         if kind in ("text/html", "text/calendar"):
             continue
         if kind.startswith("text/") or _file_name(part).lower().endswith((".patch", ".diff")):
-            yield from _lines(part)
+            yield from _lines(part, charsets)
 
 
 def _file_name(part: Message) -> str:
@@ -413,7 +420,7 @@ def _file_name(part: Message) -> str:
         return ""
 
 
-def _lines(part: Message) -> Iterator[str]:
+def _lines(part: Message, charsets: list[str]) -> Iterator[str]:
     encoding = _text(str(part.get("content-transfer-encoding", ""))).strip().lower()
     raw = _payload(part)
     if encoding in ("base64", "quoted-printable"):
@@ -426,7 +433,9 @@ def _lines(part: Message) -> Iterator[str]:
         charset = part.get_content_charset()
     except Exception:  # noqa: BLE001 - the email package raises what it likes on a hostile charset parameter
         charset = None
-    text = _charset(raw, charset)
+    text, charset = _decode(raw, charset)
+    if not text.isascii():
+        charsets.append(charset)
     lines: Iterable[str] = _split(text)
     flowed = str(part.get_param("format", "")).lower() == "flowed"
     # a sender that declares format=flowed and does not space-stuff: RFC 3676 would eat the context marks

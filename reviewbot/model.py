@@ -178,6 +178,7 @@ class Mail(NamedTuple):
     auto_submitted: bool
     body: tuple[str, ...]  # decoded lines, without line ends; line n of the message is body[n - 1]
     origin: str = ""  # what to call it in messages: a file name, or '' for the Message-ID
+    charset: str = "utf-8"  # what the body was decoded from, for who wants its bytes: files of a tree are bytes
 
     @property
     def name(self) -> str:

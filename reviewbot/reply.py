@@ -75,6 +75,8 @@ _ALONE = re.compile(r"\s*<[^>]*>\s*$|From ")
 
 _HOW = {
     BaseHow.DECLARED: "as declared",
+    BaseHow.BLOBS: "by its index lines",
+    BaseHow.HEAD: "which it applies to",
     BaseHow.PREFIX: "from the subject",
     BaseHow.TREE: "from the tree",
     BaseHow.DATE: "from the mail's date",
@@ -280,7 +282,7 @@ def _text(review: Review, settings: ReplySettings, mail: Mail, kept: Sequence[Fi
 
 def _base(series: Series) -> str:
     base = series.base
-    if base.how is BaseHow.DECLARED and base.commit and base.version:
+    if base.how is BaseHow.DECLARED and base.commit and base.version and base.version_from is not BaseHow.TREE:
         # the hash alone tells no version
         return f"commit {_ascii(base.commit[:12])} as declared, taken for v{base.version[0]}.{base.version[1]}"
     return f"{_ascii(str(base))}, {_HOW[base.how]}" if base.how is not BaseHow.UNKNOWN else _HOW[base.how]

@@ -288,6 +288,20 @@ def test_no_newline_marks_are_no_lines() -> None:
     assert [line.message_line for line in file.hunks[0].lines] == [4, 5, 7]
 
 
+def test_the_blob_ids_of_index_lines_are_kept() -> None:
+    changed, new, gone, plain, odd = good(
+        f"diff --git a/x.c b/x.c\nindex 1234567..89abcde 100644\n--- a/x.c\n+++ b/x.c\n{HUNK}"
+        "diff --git a/y.c b/y.c\nnew file mode 100644\nindex 000000000000..89abcdef0123\n"
+        "diff --git a/z.c b/z.c\ndeleted file mode 100644\nindex 1234567..0000000\n"
+        f"diff --git a/p.c b/p.c\n--- a/p.c\n+++ b/p.c\n{HUNK}"
+        f"diff --git a/q.c b/q.c\nindex --all..HEAD\n--- a/q.c\n+++ b/q.c\n{HUNK}"
+    )
+    assert (changed.old_id, changed.new_id) == ("1234567", "89abcde")
+    assert (new.old_id, new.new_id) == (None, "89abcdef0123")
+    assert (gone.old_id, gone.new_id) == ("1234567", None)
+    assert {plain.old_id, plain.new_id, odd.old_id, odd.new_id} == {None}
+
+
 def test_binary_files_have_no_hunks() -> None:
     said, full, plain, last = good(
         "diff --git a/x.bin b/x.bin\nindex 1..2 100644\nBinary files a/x.bin and b/x.bin differ\n"

@@ -23,6 +23,7 @@ from reviewbot.mail import (
     addresses,
     declared_base,
     declared_change_id,
+    declared_prerequisites,
     decode,
     has_diff,
     local_series,
@@ -119,6 +120,9 @@ def test_a_charset_is_decoded_also_where_it_is_missing_or_wrong(declared: str | 
     headers = [f"Content-Type: text/plain; charset={declared}"] if declared else []
     data = raw(BODY.replace("ret = ", f"/* {word} */ ret = ").encode(used), *headers)
     assert added(data) == [f"\t/* {word} */ ret = range_walk(range);"]
+    # and the bytes that git would apply can be had again
+    got = parse_mail(data)
+    assert word.encode(used) in "\n".join(got.body).encode(got.charset)
 
 
 def test_transport_line_ends_go_and_the_files_own_stay() -> None:
@@ -310,6 +314,16 @@ def test_base_commit_and_change_id_are_found_wherever_a_tool_puts_them() -> None
         assert declared_base([quoted, found]) == base
         assert declared_change_id([quoted, found]) == change
     assert declared_base([quoted]) is declared_change_id([quoted]) is None
+
+
+def test_prerequisites_are_those_that_git_format_patch_lists() -> None:
+    first, second = "a" * 40, "b" * 40
+    below = f"\nbase-commit: {'1' * 40}\nprerequisite-patch-id: {first}\nprerequisite-patch-id: {second}\n"
+    got = parse_mail(raw(patch_body("x", below=below).encode()))
+    quoted = parse_mail(raw(f"> prerequisite-patch-id: {first}\nprerequisite-patch-id: none\n".encode()))
+    assert declared_prerequisites([quoted, got, got]) == (first, second)
+    assert local_series([got])[0].prerequisites == (first, second)
+    assert declared_prerequisites([quoted]) == ()
 
 
 def test_a_cover_letter_ends_at_its_signature() -> None:

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from reviewbot.c.code import Call, Code, calls
-from reviewbot.c.pattern import closing
+from reviewbot.c.pattern import MAX_REACH, closing
 from reviewbot.c.skeleton import Function, Statement
 from reviewbot.c.tokens import Kind, Token
 from reviewbot.kernel import LONGEST_LINE, conditions, contradicts
@@ -38,11 +39,74 @@ NAMES = frozenset(name for name, _ in _ORDERS)
 _FIRST = (4, 10)
 
 
+# operator and value
+Assignment = tuple[str, tuple[Token, ...]]
+
+
+_ASKING = frozenset(("==", "!=", "<", ">", "<=", ">=", "&&", "||"))
+
+
+class Body:
+    """What a function does with its variables; made once for all the calls in it."""
+
+    def __init__(self, code: Code, function: Function) -> None:
+        self._code = code
+        self._function = function
+        self._carried: dict[str, dict[Statement, list[Token]]] = {}
+
+    @cached_property
+    def around(self) -> dict[Statement, tuple[tuple[str, bool], ...]]:
+        """What the branches around each statement tell."""
+        return conditions(self._function)
+
+    @cached_property
+    def stands(self) -> dict[Token, Statement]:
+        """Where each FOLL_ flag stands."""
+        return {token: s for s in self._function.walk() for token in s.tokens if token.text.startswith("FOLL_")}
+
+    @cached_property
+    def assigned(self) -> dict[str, dict[Statement, list[Assignment]]]:
+        """(operator, value) of each assignment to each variable, initialisers among them."""
+        found: dict[str, dict[Statement, list[Assignment]]] = {}
+        for statement in self._function.walk():
+            for name, operator, value in assignments(statement):
+                found.setdefault(name, {}).setdefault(statement, []).append((operator, value))
+        return found
+
+    def values(self, name: str) -> Iterator[tuple[Token, ...]]:
+        """All that is assigned to a variable."""
+        return (value for found in self.assigned.get(name, {}).values() for _, value in found)
+
+    def carried(self, name: str) -> dict[Statement, list[Token]]:
+        """For each statement the FOLL_ flags, where they are set, with which a variable can come there."""
+        if name not in self._carried:
+            found = self._carried[name] = {}
+            for statement, assigned in self.assigned.get(name, {}).items():
+                for flag in (flag for operator, value in assigned if operator in ("=", "|=") for flag in set_in(value)):
+                    if flag.text.startswith("FOLL_"):
+                        for reached in self._reached(statement, name, flag.text):
+                            found.setdefault(reached, []).append(flag)
+        return self._carried[name]
+
+    def _reached(self, start: Statement, name: str, flag: str) -> Iterator[Statement]:
+        """The statements that the flow comes to from an assignment, until the variable loses the flag."""
+        assigned = self.assigned[name]
+
+        def stop(s: Statement) -> bool:
+            return any(
+                operator == "=" or (operator in ("&=", "^=") and any(token.text == flag for token in value))
+                for operator, value in assigned.get(s, ())
+            )
+
+        return self._code.flow(self._function).after(start, stop, contradicts(self.around.get(start, ())))
+
+
 class Gup(NamedTuple):
     """One call of the interface. `statement` is where it stands."""
 
     call: Call
     function: Function
+    body: Body
     statement: Statement
     order: tuple[str, ...]
 
@@ -61,11 +125,12 @@ def gup_calls(code: Code) -> Iterator[Gup]:
     if not names or (code.version and code.version < _FIRST):
         return
     for function in code.functions:
+        body = Body(code, function)
         for statement in function.walk():
             for call in calls(statement.tokens, *names):
                 order = _ORDERS.get((call.name, len(call.arguments)))
                 if order and not declared(call):
-                    yield Gup(call, function, statement, tuple(order))
+                    yield Gup(call, function, body, statement, tuple(order))
 
 
 def declared(call: Call) -> bool:
@@ -74,15 +139,15 @@ def declared(call: Call) -> bool:
     return first[:1] in (["struct"], ["unsigned"], ["const"], ["void"]) or first[:2] in (["int", "nr"], ["long", "nr"])
 
 
-def flag_set(code: Code, gup: Gup, *flags: str) -> Token | None:
+def flag_set(gup: Gup, *flags: str) -> Token | None:
     """Where one of the flags is set that the call can get: in its argument, or in a local variable on the way to it.
 
     None where that cannot be seen. What is masked out, tested or set on another branch does not count.
     """
-    return next(flags_set(code, gup, flags), None)
+    return next(flags_set(gup, flags), None)
 
 
-def flags_set(code: Code, gup: Gup, flags: Collection[str]) -> Iterator[Token]:
+def flags_set(gup: Gup, flags: Collection[str]) -> Iterator[Token]:
     """Every place where one of the flags is set that the call can get."""
     argument = gup.argument("flags")
     masked = {token.text for token in argument}
@@ -92,75 +157,67 @@ def flags_set(code: Code, gup: Gup, flags: Collection[str]) -> Iterator[Token]:
             masked.discard(token.text)
     for token in argument:
         if token.kind is Kind.WORD and not token.text.isupper():
-            yield from (flag for flag in _by_variable(code, gup, token.text, flags) if flag.text not in masked)
+            carried = gup.body.carried(token.text).get(gup.statement, ())
+            yield from (flag for flag in carried if flag.text in flags and flag.text not in masked)
 
 
 def set_in(tokens: Sequence[Token]) -> list[Token]:
     """The words among flags that are set: not behind ~ or &, not the condition of ?:, not what is compared."""
     found: list[Token] = []
+    groups = [
+        (0, False)
+    ]  # for each open bracket: how many were found before it, and whether something is compared in it
     n = 0
     while n < len(tokens):
         token = tokens[n]
-        before = tokens[n - 1].text if n else ""
         if token.text in ("~", "&"):
             while n < len(tokens) and tokens[n].text in ("~", "&"):
                 n += 1
             bracket = n < len(tokens) and tokens[n].text == "("
             n = (closing(tokens, n) or len(tokens)) if bracket else n + 1
             continue
-        if token.text == "?":
-            found.clear()  # what stood before was asked, not given
-        elif token.text in ("==", "!="):
-            return []
-        elif token.kind is Kind.WORD and before not in ("->", "."):
+        start, compared = groups[-1]
+        if token.text == "(":
+            groups.append((len(found), compared))
+        elif token.text == ")" and len(groups) > 1:
+            groups.pop()
+        elif token.text == "?":
+            # what stood before was asked, not given
+            del found[start:]
+            groups[-1] = (start, False)
+        elif token.text in _ASKING:
+            del found[start:]
+            groups[-1] = (start, True)
+        elif token.kind is Kind.WORD and not compared and (not n or tokens[n - 1].text not in ("->", ".")):
             found.append(token)
         n += 1
     return found
 
 
-def assignments(statement: Statement, name: str) -> Iterator[tuple[str, tuple[Token, ...]]]:
-    """(operator, value) of each assignment to a variable in a statement, initialisers among them."""
+def assignments(statement: Statement) -> Iterator[tuple[str, str, tuple[Token, ...]]]:
+    """(variable, operator, value) of each assignment in a statement, initialisers among them."""
     tokens = statement.tokens
-    for n, token in enumerate(tokens):
-        operator = tokens[n + 1].text if token.text == name and n + 1 < len(tokens) else ""
-        if operator in ("=", "|=", "&=", "^=", "+=") and (not n or tokens[n - 1].text not in ("->", ".")):
-            end, depth = n + 2, 0
-            while end < len(tokens):
-                depth += tokens[end].text in ("(", "[", "{")
-                depth -= tokens[end].text in (")", "]", "}")
-                if depth < 0 or (depth == 0 and tokens[end].text in (",", ";")):
-                    break
-                end += 1
-            yield operator, tokens[n + 2 : end]
-
-
-def _by_variable(code: Code, gup: Gup, name: str, flags: Collection[str]) -> Iterator[Token]:
-    """Where a variable gets one of the flags and keeps it up to the call."""
-    around = None
-    for statement in gup.function.walk():
-        for operator, value in assignments(statement, name):
-            for flag in (t for t in set_in(value) if t.text in flags and operator in ("=", "|=")):
-                around = conditions(gup.function) if around is None else around
-
-                def stop(s: Statement, text: str = flag.text) -> bool:
-                    return s is gup.statement or any(
-                        operator == "=" or (operator in ("&=", "^=") and any(t.text == text for t in value))
-                        for operator, value in assignments(s, name)
-                    )
-
-                reached = code.flow(gup.function).after(statement, stop, contradicts(around.get(statement, ())))
-                if any(s is gup.statement for s in reached):
-                    yield flag
+    for n in range(len(tokens) - 1):
+        name, operator = tokens[n], tokens[n + 1].text
+        if operator not in ("=", "|=", "&=", "^=", "+=") or name.kind is not Kind.WORD:
+            continue
+        if n and tokens[n - 1].text in ("->", "."):
+            continue
+        end, depth = n + 2, 0
+        while end < min(len(tokens), n + MAX_REACH):
+            depth += tokens[end].text in ("(", "[", "{")
+            depth -= tokens[end].text in (")", "]", "}")
+            if depth < 0 or (depth == 0 and tokens[end].text in (",", ";")):
+                break
+            end += 1
+        yield name.text, operator, tokens[n + 2 : end]
 
 
 def certain(gup: Gup, flag: Token) -> bool:
     """A flag that the call can get (`flag_set`) is set whatever the way to the call, and not by the choice of ?:."""
-    if flag in gup.statement.tokens:
-        return not any(token.text == "?" for token in gup.statement.tokens)
-    for statement, around in conditions(gup.function).items():
-        if flag in statement.tokens:
-            return not around and not any(token.text == "?" for token in statement.tokens)
-    return False
+    statement = gup.statement if flag in gup.call.tokens else gup.body.stands[flag]
+    chosen = any(token.text == "?" for token in statement.tokens)
+    return not chosen and (statement is gup.statement or not gup.body.around.get(statement))
 
 
 def line_without(code: Code, argument: Sequence[Token], flag: Token) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from reviewbot.c.code import Code
 from reviewbot.kernel import FOLL_BITS, foll_definitions
-from reviewbot.model import Severity
+from reviewbot.model import Confidence, Severity
 from reviewbot.rule import Report, Scope, code_rule
 
 # flags that the kernel had: include/linux/mm.h until 6.2
@@ -18,10 +18,12 @@ HARNESSES = ("tools/include/linux/", "tools/testing/vma/", "tools/testing/memblo
 TOOLS = Scope(include=("tools/",), exclude=HARNESSES)
 
 
-@code_rule(Severity.NOTE, id="FL11", words=("FOLL_",), scope=TOOLS)
+@code_rule(Severity.NOTE, id="FL11", words=("FOLL_",), scope=TOOLS, confidence=Confidence.HIGH)
 def check(code: Code) -> Iterator[Report]:
     """#define FOLL_X n and FOLL_X = n, of a flag that the kernel has; one with a value of a copied flag is no copy."""
     known = {*FOLL_BITS, *DEAD, *(code.facts.foll if code.facts else ())}
     for name, value in foll_definitions(code):
         if name.text in known and value and code.changed(name) and not value.startswith("FOLL_"):
-            yield Report([name], f"{name.text} is a copy of the kernel's value, which is no ABI and moved in v6.3")
+            yield Report(
+                [name], f"{name.text} is a copy of the kernel's value, which is no ABI: the values moved in v6.3"
+            )

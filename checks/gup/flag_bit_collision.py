@@ -25,6 +25,11 @@ OLD_BITS = {
     "FOLL_SPLIT_PMD": (17, (5, 4)), "FOLL_PIN": (18, (5, 3)), "FOLL_FAST_ONLY": (19, (5, 7)),
     "FOLL_PCI_P2PDMA": (20, (5, 16)), "FOLL_INTERRUPTIBLE": (21, (6, 1)),
 }  # fmt: skip
+# the first kernels with those that were on their way
+MERGED = {
+    "FOLL_PIN": (5, 6), "FOLL_FAST_ONLY": (5, 8), "FOLL_NOFAULT": (5, 16), "FOLL_PCI_P2PDMA": (6, 2),
+    "FOLL_INTERRUPTIBLE": (6, 2),
+}  # fmt: skip
 # how far the enums have been seen as they stand in FOLL_BITS: in later kernels a hole may be none
 NEWEST_SEEN = (6, 18)
 
@@ -46,7 +51,9 @@ def check(code: Code) -> Iterator[Report]:
         if twin:
             yield Report([name], f"{name.text} has the value of {twin.text}", (([twin], "the same bit"),))
         elif known := next((flag for flag, its in live.items() if its == bit and flag != name.text), None):
-            yield Report([name], f"{name.text} takes bit {bit}, which {known} has")
+            coming = code.version is not None and code.version < MERGED.get(known, code.version)
+            takes = "takes in a later kernel" if coming else "has"
+            yield Report([name], f"{name.text} takes bit {bit}, which {known} {takes}")
         elif not enums:
             continue
         elif first and bit < first:

@@ -44,7 +44,7 @@ def check(code: Code) -> Iterator[Report]:
             elif len(left) == 1 and _flags(right, name) and _overwrites(code, function, header, statement, name):
                 yield Report(
                     tokens,
-                    f"'{name}' loses the flags that the caller of {function.name}() gave: '=' where '|=' is meant",
+                    f"'{name}' loses the flags that the caller gave: '=' where '|=' is meant",
                     suggestion=substituted(code, [tokens[operator]], "|="),
                 )
 

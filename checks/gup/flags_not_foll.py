@@ -6,14 +6,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from reviewbot.checks.gup._calls import WORDS, Gup, assignments, gup_calls
+from reviewbot.checks.gup._calls import WORDS, Gup, gup_calls
 
 from reviewbot.c.code import Code
 from reviewbot.c.pattern import closing
 from reviewbot.c.skeleton import Function
 from reviewbot.c.tokens import Kind, Token
 from reviewbot.kernel import substituted
-from reviewbot.model import Severity
+from reviewbot.model import Confidence, Severity
 from reviewbot.rule import Report, Scope, code_rule
 
 # until 5.1 the third argument of get_user_pages_fast() was `int write` (73b0140bf0fe)
@@ -24,7 +24,13 @@ READS = re.compile(r"(?:is_|user_)?(?:read_?only|rd_?only|ro)$", re.I)
 COMPARED = frozenset(("==", "!=", "<", ">", "<=", ">=", "&&", "||"))
 
 
-@code_rule(Severity.ERROR, id="FL07", words=WORDS, scope=Scope(exclude=(*Scope().exclude, "mm/gup.c")))
+@code_rule(
+    Severity.ERROR,
+    id="FL07",
+    words=WORDS,
+    scope=Scope(exclude=(*Scope().exclude, "mm/gup.c")),
+    confidence=Confidence.HIGH,
+)
 def check(code: Code) -> Iterator[Report]:
     """The argument that holds the flags, by the function and its number of arguments."""
     for gup in gup_calls(code):
@@ -57,7 +63,7 @@ def _odd(gup: Gup, tokens: Sequence[Token]) -> str | None:
     if not texts or any(text.startswith("FOLL_") for text in texts):
         return None
     if len(texts) == 1:
-        return _odd_word(gup.function, tokens[0])
+        return _odd_word(gup, tokens[0])
     top = _top(tokens)
     if "?" in top:
         choices = texts[texts.index("?") + 1 :]
@@ -72,16 +78,16 @@ def _odd(gup: Gup, tokens: Sequence[Token]) -> str | None:
     return None
 
 
-def _odd_word(function: Function, token: Token) -> str | None:
+def _odd_word(gup: Gup, token: Token) -> str | None:
     if token.kind is Kind.NUMBER:
         return "a number" if token.text.rstrip("uUlL") not in ("0", "0x0", "00") else None
     if token.text in ("true", "false"):
         return "a truth value"
     if token.text in ("WRITE", "READ", "VERIFY_WRITE", "VERIFY_READ"):
         return "no FOLL_ flag"
-    if token.kind is not Kind.WORD or _may_be_flags(function, token.text):
+    if token.kind is not Kind.WORD or _may_be_flags(gup, token.text):
         return None
-    declared = _type(function, token.text)
+    declared = _type(gup.function, token.text)
     if declared == "bool" or (_truth(token.text) and declared in (None, "int")):
         return "a truth value"
     return None
@@ -92,14 +98,9 @@ def _truth(name: str) -> bool:
     return bool(WRITES.match(name) or READS.match(name))
 
 
-def _may_be_flags(function: Function, name: str) -> bool:
+def _may_be_flags(gup: Gup, name: str) -> bool:
     """Somebody gives the variable a FOLL_ flag."""
-    return any(
-        token.text.startswith("FOLL_")
-        for statement in function.walk()
-        for _, value in assignments(statement, name)
-        for token in value
-    )
+    return any(token.text.startswith("FOLL_") for value in gup.body.values(name) for token in value)
 
 
 def _type(function: Function, name: str) -> str | None:
@@ -135,11 +136,11 @@ def _instead(code: Code, tokens: Sequence[Token]) -> str | None:
     if texts in (["false"], ["READ"], ["VERIFY_READ"]):
         return "0"
     first, last = tokens[0], tokens[-1]
-    if first.line != last.line or last.kind is Kind.NUMBER or "?" in texts or "&" in texts:
+    compared = COMPARED.intersection(texts)
+    if first.line != last.line or (last.kind is Kind.NUMBER and not compared) or {"?", "&"} & set(texts[:-1]):
         return None
     text = code.lines[first.line].text[first.column : last.column + len(last.text)]
-    negated = first.text == "!" and not COMPARED.intersection(texts)
-    if negated:
+    if first.text == "!" and not compared and texts[1] != "!":
         return f"{text[1:].lstrip()} ? 0 : FOLL_WRITE"
-    reads = READS.match(last.text) and not COMPARED.intersection(texts)
+    reads = READS.match(last.text) and not compared
     return None if reads or "force" in last.text else f"{text} ? FOLL_WRITE : 0"

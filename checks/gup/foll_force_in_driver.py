@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from reviewbot.c.code import Code
 from reviewbot.c.skeleton import StatementKind
-from reviewbot.model import Severity
+from reviewbot.model import Confidence, Severity
 from reviewbot.rule import Report, code_rule
 
 WORD = "FOLL_FORCE"
@@ -24,7 +24,7 @@ UNNEEDED = (6, 2)
 REACH = 60
 
 
-@code_rule(Severity.WARNING, id="FL06", words=(WORD,), style=True)
+@code_rule(Severity.WARNING, id="FL06", words=(WORD,), style=True, confidence=Confidence.HIGH)
 def check(code: Code) -> Iterator[Report]:
     """Where it is set, not where it is tested or cleared; before 6.2 only where it is set in any case."""
     if ALLOWED.match(code.path):

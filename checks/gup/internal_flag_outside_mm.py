@@ -48,7 +48,7 @@ def check(code: Code) -> Iterator[Report]:
     internal = internal_flags(code)
     inside: set[Token] | None = None
     if code.path.startswith("mm/"):
-        inside = {token for gup in gup_calls(code) for token in flags_set(code, gup, internal)}
+        inside = {token for gup in gup_calls(code) for token in flags_set(gup, internal)}
     for token in code.tokens:
         if token.text not in internal or not code.changed(token) or (inside is not None and token not in inside):
             continue

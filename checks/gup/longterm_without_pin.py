@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from reviewbot.checks.gup._calls import flag_set, gup_calls
 
 from reviewbot.c.code import Code
-from reviewbot.model import Severity
+from reviewbot.model import Confidence, Severity
 from reviewbot.rule import Report, Scope, code_rule
 
 
@@ -19,12 +19,13 @@ from reviewbot.rule import Report, Scope, code_rule
     since="v5.5",
     words=("FOLL_LONGTERM",),
     scope=Scope(exclude=(*Scope().exclude, "mm/gup.c")),
+    confidence=Confidence.HIGH,
 )
 def check(code: Code) -> Iterator[Report]:
     """The flag in the argument, or in a variable on the way to the call."""
     for gup in gup_calls(code):
         name = gup.call.name
-        flag = flag_set(code, gup, "FOLL_LONGTERM") if name.startswith("get_") else None
+        flag = flag_set(gup, "FOLL_LONGTERM") if name.startswith("get_") else None
         if flag is None or not code.changed(flag, *gup.call.tokens):
             continue
         instead = f"pin_{name.removeprefix('get_')}()" if name.startswith("get_user_pages") else "pin_user_pages*()"

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from reviewbot.checks.gup._calls import gup_calls
 
 from reviewbot.c.code import Call, Code
-from reviewbot.c.flow import Flow
+from reviewbot.c.flow import Flow, facts
 from reviewbot.c.skeleton import Statement, StatementKind
 from reviewbot.kernel import lock_operand, locks, unlocks
-from reviewbot.model import Severity
+from reviewbot.model import Confidence, Severity
 from reviewbot.rule import Report, Scope, code_rule
 
 READ_LOCKS = ("mmap_read_lock", "mmap_read_lock_killable", "down_read", "down_read_killable")
@@ -24,6 +24,7 @@ PLAIN = ("get_user_pages", "pin_user_pages")
     id="FL13",
     words=PLAIN,
     scope=Scope(exclude=(*Scope().exclude, "mm/gup.c", "mm/gup_test.c")),
+    confidence=Confidence.HIGH,
 )
 def check(code: Code) -> Iterator[Report]:
     """The three statements in a row, about one mm, with no VMA asked for."""
@@ -44,6 +45,9 @@ def check(code: Code) -> Iterator[Report]:
 def _taken(flow: Flow, statement: Statement) -> Call | None:
     """The read lock of an mm that the one statement in front takes; a killable one may be the head of an if."""
     found = list(flow.before(statement, lambda _: True))
+    if len(found) == 1 and (tested := _tested(found[0])):
+        # ret = mmap_read_lock_killable(mm); if (ret) return ret;
+        found = [s for s in flow.before(found[0], lambda _: True) if [t.text for t in s.tokens[:2]] == [tested, "="]]
     if len(found) != 1:
         return None
     call = next(locks(found[0]), None)
@@ -51,6 +55,12 @@ def _taken(flow: Flow, statement: Statement) -> Call | None:
         return None
     plain = found[0].kind is StatementKind.EXPRESSION
     return call if plain or (found[0].kind is StatementKind.IF and call.name.endswith("_killable")) else None
+
+
+def _tested(statement: Statement) -> str | None:
+    """The variable that is all of an if's condition."""
+    asked = facts(statement.tokens, True) if statement.kind is StatementKind.IF else []
+    return asked[0][0] if len(asked) == 1 and asked[0][0].isidentifier() and asked[0][1] else None
 
 
 def _released(flow: Flow, statement: Statement) -> Call | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reviewbot.checks.gup._calls import WORDS, Gup, assignments, certain, flag_set, gup_calls
+from reviewbot.checks.gup._calls import WORDS, Gup, certain, flags_set, gup_calls
 
 from reviewbot.c.code import Code
 from reviewbot.c.tokens import Token
@@ -14,10 +14,12 @@ from reviewbot.rule import Report, Scope, code_rule
 
 # mm/gup.c:3445 (gup_fast_fallback) accepts WRITE, LONGTERM, FORCE, PIN, GET, FAST_ONLY, NOFAULT, PCI_P2PDMA and
 # HONOR_NUMA_FAULT; of the external flags these are left. The mask is of 5.2 (73b0140bf0fe).
-NOT_FAST = ("FOLL_NOWAIT", "FOLL_HWPOISON", "FOLL_INTERRUPTIBLE", "FOLL_DUMP", "FOLL_ANON", "FOLL_SPLIT_PMD")
+NOT_FAST = frozenset("FOLL_NOWAIT FOLL_HWPOISON FOLL_INTERRUPTIBLE FOLL_DUMP FOLL_ANON FOLL_SPLIT_PMD".split())
 FAST_MASK = (5, 2)
 # FOLL_PCI_P2PDMA is of 6.2, and rejected together with FOLL_LONGTERM from its first day on (mm/gup.c:2629)
 P2PDMA = (6, 2)
+TOGETHER = frozenset(("FOLL_LONGTERM", "FOLL_PCI_P2PDMA"))
+ASKED = NOT_FAST | TOGETHER | {"FOLL_GET"}
 
 
 @code_rule(
@@ -38,18 +40,19 @@ def check(code: Code) -> Iterator[Report]:
 
 def _rejected(code: Code, gup: Gup) -> Iterator[tuple[list[Token], str]]:
     name = gup.call.name
+    given = {flag.text: flag for flag in flags_set(gup, ASKED)}
     if "_fast" in name and (code.version is None or code.version >= FAST_MASK):
-        for flag in filter(None, (flag_set(code, gup, flag) for flag in NOT_FAST)):
-            yield [flag], f"rejects {flag.text} with -EINVAL: it is not in gup_fast_fallback()'s mask"
-    if name == "get_user_page_vma_remote" and (flag := flag_set(code, gup, "FOLL_NOWAIT")):
-        yield [flag], "rejects FOLL_NOWAIT with -EINVAL: its caller expects a page or an error"
-    if name.startswith("pin_") and (flag := flag_set(code, gup, "FOLL_GET")):
-        yield [flag], "rejects FOLL_GET: a page is either pinned or got"
-    if code.version is None or code.version >= P2PDMA:
-        both = flag_set(code, gup, "FOLL_LONGTERM"), flag_set(code, gup, "FOLL_PCI_P2PDMA")
+        for text in sorted(given.keys() & NOT_FAST):
+            yield [given[text]], f"rejects {text} with -EINVAL: it is not in gup_fast_fallback()'s mask"
+    if name == "get_user_page_vma_remote" and "FOLL_NOWAIT" in given:
+        yield [given["FOLL_NOWAIT"]], "rejects FOLL_NOWAIT with -EINVAL: its caller expects a page or an error"
+    if name.startswith("pin_") and "FOLL_GET" in given:
+        yield [given["FOLL_GET"]], "rejects FOLL_GET: a page is either pinned or got"
+    if given.keys() >= TOGETHER and (code.version is None or code.version >= P2PDMA):
+        both = [given[text] for text in sorted(TOGETHER)]
         # one way may have the one and another way the other
-        if both[0] and both[1] and (certain(gup, both[0]) or certain(gup, both[1])):
-            yield [both[0], both[1]], "rejects FOLL_PCI_P2PDMA with FOLL_LONGTERM: the device may be unplugged"
+        if any(certain(gup, flag) for flag in both):
+            yield both, "rejects FOLL_PCI_P2PDMA with FOLL_LONGTERM: the device may be unplugged"
     if _pointer(gup, "vmas") and _pointer(gup, "locked"):
         yield [], "may drop the lock ('locked' is given), and then the VMAs that 'vmas' returns are stale"
 
@@ -65,6 +68,4 @@ def _pointer(gup: Gup, what: str) -> bool:
             array = statement.tokens[n + 1].text == "[" and n and statement.tokens[n - 1].text == "*"
             if token.text == name and array:
                 return True
-        if any("alloc" in token.text for _, value in assignments(statement, name) for token in value):
-            return True
-    return False
+    return any("alloc" in token.text for value in gup.body.values(name) for token in value)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from reviewbot.checks.gup._calls import Gup, declared, gup_calls
 
 from reviewbot.c.code import Call, Code
-from reviewbot.model import Severity
+from reviewbot.model import Confidence, Severity
 from reviewbot.rule import Report, Scope, code_rule
 
 # name -> (first kernel without it, what to use instead)
@@ -21,8 +21,8 @@ GONE = {
     "__get_user_pages_fast": ((5, 8), "get_user_pages_fast_only()"),  # dadbb612f6e5
     "get_user_pages_locked": ((5, 18), "get_user_pages_remote() or get_user_pages_unlocked()"),  # 73fd16d8080f
     "pin_user_pages_locked": ((5, 18), "pin_user_pages_remote() or pin_user_pages_unlocked()"),  # ad6c441266dc
-    "follow_page": ((6, 12), "folio_walk_start()"),  # 7290840de63f
-    "follow_pfn": ((6, 12), "follow_pfnmap_start()"),  # RULES table: none is left in 6.12
+    "follow_page": ((6, 12), "folio_walk_start()"),  # 7290840de65e
+    "follow_pfn": ((6, 10), "follow_pfnmap_start()"),  # cb10c28ac82c
     "follow_pte": ((6, 12), "follow_pfnmap_start()"),  # b0a1c0d0edcd
 }
 # arguments that went: first kernel without, what it was
@@ -45,6 +45,7 @@ OTHER_KERNELS = ("LINUX_VERSION_CODE", "KERNEL_VERSION")
     words=("user_page", "follow_page", "follow_pfn", "follow_pte"),
     scope=Scope(exclude=(*Scope().exclude, "mm/gup.c")),
     build=True,
+    confidence=Confidence.HIGH,
 )
 def check(code: Code) -> Iterator[Report]:
     """Each name and number of arguments from the first kernel on that has them no more; None counts as the newest."""

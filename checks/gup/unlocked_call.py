@@ -7,7 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from reviewbot.checks.gup._calls import Gup, assignments, gup_calls
+from reviewbot.checks.gup._calls import Gup, gup_calls
 
 from reviewbot.c.code import Call, Code
 from reviewbot.c.skeleton import Function
@@ -67,10 +67,10 @@ def _instead(gup: Gup) -> str:
 
 def _held(gup: Gup, paths: Sequence[LockPaths], guard: Call | None) -> Iterator[Report]:
     """A call that takes current->mm's lock, where that is held on every way."""
-    by = guard if guard and _current(gup.function, guard.text(0)) else None
+    by = guard if guard and _current(gup, guard.text(0)) else None
     for path in paths:
         state = path.held(gup.statement)
-        if state is not None and all(_current(gup.function, operand) for operand in path.operands):
+        if state is not None and all(_current(gup, operand) for operand in path.operands):
             by = path.call(state)
     if by:
         plain = gup.call.name.removesuffix("_unlocked").removesuffix("_fast")
@@ -87,12 +87,10 @@ def _released(gup: Gup, paths: Sequence[LockPaths]) -> LockPaths | None:
     return None
 
 
-def _current(function: Function, operand: str) -> bool:
+def _current(gup: Gup, operand: str) -> bool:
     """An expression for current->mm."""
-    if operand == "current->mm":
-        return True
-    values = [[t.text for t in value] for s in function.walk() for _, value in assignments(s, operand)]
-    return values == [["current", "->", "mm"]]
+    values = [[token.text for token in value] for value in gup.body.values(operand)]
+    return operand == "current->mm" or values == [["current", "->", "mm"]]
 
 
 class _Callers:

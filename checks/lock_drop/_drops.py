@@ -33,15 +33,21 @@ class At(NamedTuple):
 KEPT = At(-1)
 
 
-def dropping(code: Code, function: Function, statement: Statement) -> Iterator[tuple[Call, Drop]]:
-    """Calls in a statement that may drop the lock, as far as their arguments tell."""
+def dropping(
+    code: Code, function: Function, statement: Statement, *, expected: bool = False
+) -> Iterator[tuple[Call, Drop]]:
+    """Calls in a statement that may drop the lock, as far as their arguments tell.
+
+    `expected`: the function asks for VM_FAULT_RETRY, so flags that are not seen are taken to allow it.
+    """
     for call in calls(statement.tokens, *DROPS):
         drop = drop_of(code, call)
         if drop is None:
             continue
         if call.name == "handle_mm_fault":
             flags = flag_tokens(function, call.arguments[2]) if len(call.arguments) > 2 else []
-            if not has_word(flags, *ALLOWING_FLAGS) or has_word(flags, "FAULT_FLAG_RETRY_NOWAIT"):
+            unseen = expected and any(t.kind is Kind.WORD and not t.text.isupper() for t in flags)
+            if has_word(flags, "FAULT_FLAG_RETRY_NOWAIT") or not (has_word(flags, *ALLOWING_FLAGS) or unseen):
                 continue
             if code.version and code.version < (6, 6) and has_word(flags, "FAULT_FLAG_VMA_LOCK"):
                 continue
@@ -94,8 +100,13 @@ class DropPaths:
     def __init__(self, code: Code, function: Function, renews: Callable[[Statement], bool]) -> None:
         self.calls: list[tuple[Statement, Call, Drop]] = []
         self._by: dict[Statement, list[int]] = {}
-        for statement in function.walk():
-            for call, drop in dropping(code, function, statement) if mentions(statement, *DROPS) else ():
+        statements = list(function.walk())
+        expected = any(mentions(s, "VM_FAULT_RETRY", "VM_FAULT_COMPLETED") for s in statements) and not any(
+            mentions(s, "FAULT_FLAG_RETRY_NOWAIT") for s in statements
+        )
+        for statement in statements:
+            found = dropping(code, function, statement, expected=expected) if mentions(statement, *DROPS) else ()
+            for call, drop in found:
                 self._by.setdefault(statement, []).append(len(self.calls))
                 self.calls.append((statement, call, drop))
         self._renews = renews

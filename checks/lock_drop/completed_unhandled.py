@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import pairwise
 
 from reviewbot.c.code import Call, Code, calls
@@ -17,10 +17,11 @@ from reviewbot.rule import Report, code_rule
 
 @code_rule(Severity.ERROR, id="DR02", since="v6.0", words=("VM_FAULT_RETRY",), confidence=Confidence.HIGH)
 def check(code: Code) -> Iterator[Report]:
-    """Where the outcome of the test decides whether the lock is released, in a file diff that never says COMPLETED."""
-    if any(code.words("VM_FAULT_COMPLETED")):
-        return
+    """Where the outcome of the test decides whether the lock is released, in a function that never says COMPLETED."""
+    asking = {f.name for f in code.functions if any(mentions(s, "VM_FAULT_COMPLETED") for s in f.walk())}
     for function in code.functions:
+        if asking and (None in asking or function.name in (None, *asking) or _calls_one(function, asking)):
+            continue
         for statement in function.walk():
             if statement.kind is not StatementKind.IF or not mentions(statement, "VM_FAULT_RETRY"):
                 continue
@@ -32,6 +33,11 @@ def check(code: Code) -> Iterator[Report]:
                     "VM_FAULT_COMPLETED (v6.0) also means that the lock is released, and is not tested",
                     ((released, "released a second time here"),),
                 )
+
+
+def _calls_one(function: Function, names: Collection[str | None]) -> bool:
+    """A function that asks for COMPLETED is asked."""
+    return any(t.text in names for s in function.walk() for t in s.tokens if t.kind is Kind.WORD)
 
 
 def _released_unless_retry(code: Code, function: Function, statement: Statement) -> tuple[Token, ...] | None:

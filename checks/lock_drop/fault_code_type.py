@@ -12,29 +12,38 @@ from reviewbot.c.code import Code, calls
 from reviewbot.c.skeleton import Function, Statement, StatementKind
 from reviewbot.c.tokens import Kind, Token
 from reviewbot.kernel import FAULT_CODES, FAULT_FUNCTIONS
-from reviewbot.model import Severity
+from reviewbot.model import Confidence, Severity
 from reviewbot.rule import Report, code_rule
 
 CODES = frozenset((*FAULT_CODES, "VM_FAULT_ERROR"))
 
 
-@code_rule(Severity.WARNING, id="DR11", since="v4.17", words=("_fault", "VM_FAULT_"))
+@code_rule(Severity.WARNING, id="DR11", since="v4.17", words=("_fault", "VM_FAULT_"), confidence=Confidence.HIGH)
 def check(code: Code) -> Iterator[Report]:
     """What a variable is declared as against what is put into it; what a function returns; what is compared."""
     for function in code.functions:
         if function.macro:
             continue
         types = declarations(function, code.functions)
+        kept: dict[str, Report] = {}
         for statement in function.walk():
             if statement.kind in (StatementKind.EXPRESSION, StatementKind.IF, StatementKind.LOOP):
-                yield from _assigned(code, function, types, statement)
+                for name, report in _assigned(code, function, types, statement):
+                    # said once of a variable: where the patch has to do with it
+                    if name is None:
+                        yield report
+                    elif name not in kept or (code.changed(*report.at) and not code.changed(*kept[name].at)):
+                        kept[name] = report
             if statement.kind is StatementKind.RETURN:
                 yield from _returned(code, function, types, statement)
             if statement.kind in (StatementKind.IF, StatementKind.LOOP, StatementKind.DO):
                 yield from _compared(types, statement)
+        yield from kept.values()
 
 
-def _assigned(code: Code, function: Function, types: Mapping[str, str], statement: Statement) -> Iterator[Report]:
+def _assigned(
+    code: Code, function: Function, types: Mapping[str, str], statement: Statement
+) -> Iterator[tuple[str | None, Report]]:
     """`int ret = handle_mm_fault(..)`, `fault = -EFAULT`, `ret = VM_FAULT_SIGBUS`."""
     tokens = statement.tokens
     for n, token in enumerate(tokens):
@@ -49,13 +58,16 @@ def _assigned(code: Code, function: Function, types: Mapping[str, str], statemen
             what = _fault_value(value)
             at = declared_at(function, name.text, code.functions)
             if what and at is not None and not _cast(value):
-                yield Report(
-                    tokens[n - 1 : n + 1 + len(value)] if at is name else tokens[n - 1 : n + 2],
-                    f"{what.text} is a vm_fault_t, and '{name.text}' is declared {type_}",
-                    () if at is name else (([at], "declared here"),),
+                yield (
+                    name.text,
+                    Report(
+                        tokens[n - 1 : n + 1 + len(value)] if at is name else tokens[n - 1 : n + 2],
+                        f"{what.text} is a vm_fault_t, and '{name.text}' is declared {type_}",
+                        () if at is name else (([at], "declared here"),),
+                    ),
                 )
         elif type_ == "vm_fault_t" and (errno := _errno(value)):
-            yield Report(errno, f"an errno is put into '{name.text}', which is a vm_fault_t")
+            yield None, Report(errno, f"an errno is put into '{name.text}', which is a vm_fault_t")
 
 
 def _returned(code: Code, function: Function, types: Mapping[str, str], statement: Statement) -> Iterator[Report]:

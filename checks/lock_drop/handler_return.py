@@ -3,12 +3,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from reviewbot.c.code import Code, calls
 from reviewbot.c.skeleton import Function, Statement, StatementKind
 from reviewbot.c.tokens import Token
-from reviewbot.kernel import HANDLER_DROPS, locks, mentions, takes_vm_fault, unlocks
+from reviewbot.kernel import (
+    FAULT_CODES,
+    HANDLER_DROPS,
+    VMA_UNLOCKS,
+    conditions,
+    contradicts,
+    locks,
+    mentions,
+    takes_vm_fault,
+    told_near,
+    unlocks,
+)
 from reviewbot.model import Severity
 from reviewbot.rule import Report, code_rule
 
@@ -23,21 +34,24 @@ ERRORS = (
 )
 
 
-@code_rule(Severity.ERROR, id="DR07", words=("VM_FAULT_RETRY", "mmap_read_unlock", "release_fault_lock"))
+@code_rule(
+    Severity.ERROR, id="DR07", words=("VM_FAULT_RETRY", "mmap_read_unlock", "release_fault_lock", "vma_end_read")
+)
 def check(code: Code) -> Iterator[Report]:
     """Functions that are given a struct vm_fault."""
     for function in code.functions:
         # what ->page_mkwrite returns beside errors and LOCKED is not looked at: mm/memory.c:3152, do_page_mkwrite()
         if not takes_vm_fault(function) or "page_mkwrite" in (function.name or ""):
             continue
+        around = conditions(function)
         for statement in function.walk():
             if token := _gives_retry(statement):
                 yield from _judge(code, function, statement, token)
-            yield from _after_drop(code, function, statement)
+            yield from _after_drop(code, function, statement, around)
 
 
 def _gives_retry(statement: Statement) -> Token | None:
-    """`return VM_FAULT_RETRY`, `err = VM_FAULT_RETRY`, `ret |= VM_FAULT_RETRY`: given, not tested."""
+    """`return VM_FAULT_RETRY`, `err = VM_FAULT_RETRY`, `return ok ? 0 : VM_FAULT_RETRY`: given, not tested."""
     if statement.kind is StatementKind.RETURN:
         value: tuple[Token, ...] = statement.tokens
     elif statement.kind is StatementKind.EXPRESSION:
@@ -45,6 +59,8 @@ def _gives_retry(statement: Statement) -> Token | None:
         value = statement.tokens[start + 1 :] if start is not None else ()
     else:
         return None
+    asked = next((n for n, t in enumerate(value) if t.text == "?"), None)
+    value = value if asked is None else value[asked + 1 :]
     if any(t.text in ("&", "~", "?", "==", "(") for t in value):
         return None
     return next((t for t in value if t.text == "VM_FAULT_RETRY"), None)
@@ -95,33 +111,42 @@ def _judge(code: Code, function: Function, statement: Statement, token: Token) -
         )
 
 
-def _after_drop(code: Code, function: Function, statement: Statement) -> Iterator[Report]:
-    """A handler that releases the mmap_lock itself: may it, and does it say so?"""
+def _after_drop(
+    code: Code, function: Function, statement: Statement, around: Mapping[Statement, tuple[tuple[str, bool], ...]]
+) -> Iterator[Report]:
+    """A handler that releases the lock itself: may it, and does it say so?"""
     drop = next((call for call in unlocks(statement) if "write" not in call.name), None) or next(
-        calls(statement.tokens, "release_fault_lock"), None
+        calls(statement.tokens, *VMA_UNLOCKS), None
     )
     if drop is None or not function.opened:
         return
-    if any(next(locks(s), None) for s in code.flow(function).before(statement)):
+    flow = code.flow(function)
+    if any(next(locks(s), None) for s in flow.before(statement)):
         return  # its own lock, not the one it was called with
+    known = around.get(statement, ())
+    if any("FAULT_FLAG_RETRY_NOWAIT" in operand and true for operand, true in known):
+        yield Report(drop.tokens, f"{drop.name}() where FAULT_FLAG_RETRY_NOWAIT is set: the lock is to be kept")
     # Oleg Nesterov: "why is it safe to drop ->mmap_sem without checking FAULT_FLAG_ALLOW_RETRY/RETRY_NOWAIT ?"
     words = [t.text for s in function.walk() for t in s.tokens]
     asked = any("ALLOW_RETRY" in w or "allow_retry" in w or "RETRY_NOWAIT" in w for w in words)
     if (
         function.whole
         and not asked
-        and drop.name != "release_fault_lock"
+        # the VMA lock may always go: the caller comes back with the mmap_lock
+        and drop.name != "vma_end_read"
+        and not any("FAULT_FLAG_VMA_LOCK" in operand and true for operand, true in known)
         and any(_gives_retry(s) for s in function.walk())
     ):
         yield Report(drop.tokens, f"{drop.name}() in a fault handler that does not ask whether a retry is allowed")
     if not any(t.text == "vm_fault_t" for t in function.header):
         return  # a helper, whose 0 says something else
-    for reached in code.flow(function).after(statement, lambda s: next(locks(s), None) is not None):
-        if reached.kind is StatementKind.RETURN and [t.text for t in reached.tokens] in (["0"], ["VM_FAULT_NOPAGE"]):
-            text = reached.tokens[0].text
+    cut = contradicts((*known, *told_near(flow, statement)))
+    for reached in flow.after(statement, lambda s: next(locks(s), None) is not None, cut):
+        value = reached.tokens[0].text if reached.kind is StatementKind.RETURN and len(reached.tokens) == 1 else ""
+        if value == "0" or (value in FAULT_CODES and value not in ("VM_FAULT_RETRY", "VM_FAULT_COMPLETED")):
             yield Report(
                 reached.tokens,
-                f"{text} is returned with the lock dropped: the caller releases it a second time",
+                f"{value} is returned with the lock dropped: the caller releases it a second time",
                 ((drop.tokens, "dropped here"),),
             )
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from reviewbot.c.code import Code
 from reviewbot.c.tokens import Comment, Kind, Token, tokenize
 from reviewbot.kernel import FAULT_CODES, FAULT_FLAG_BITS
-from reviewbot.model import Severity
+from reviewbot.model import Confidence, Severity
 from reviewbot.rule import Report, code_rule
 
 KNOWN = {**{name: 1 << bit for name, bit in FAULT_FLAG_BITS.items()}, **FAULT_CODES}
@@ -30,7 +30,7 @@ DROPPED = re.compile(r"LOCK_?(?:DROP|RELEAS)|(?:DROP|RELEAS)(?:PED|ED)_?(?:MMAP_
 NOTHING = re.compile(r"VM_FAULT_(?:NONE|OK|SUCCESS|NOTHING|NULL|ZERO)$")
 
 
-@code_rule(Severity.WARNING, id="DR10", since="v5.13", words=("VM_FAULT_", "FAULT_FLAG_"))
+@code_rule(Severity.WARNING, id="DR10", since="v5.13", words=("VM_FAULT_", "FAULT_FLAG_"), confidence=Confidence.HIGH)
 def check(code: Code) -> Iterator[Report]:
     """New members of enum fault_flag and enum vm_fault_reason, and names that nothing defines."""
     bits = list(_bits(code))

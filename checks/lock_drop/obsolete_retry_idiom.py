@@ -11,7 +11,7 @@ from reviewbot.c.pattern import Pattern
 from reviewbot.c.skeleton import Function, Statement, StatementKind
 from reviewbot.c.tokens import Kind, Token
 from reviewbot.kernel import mentions, substituted
-from reviewbot.model import Severity
+from reviewbot.model import Confidence, Severity
 from reviewbot.rule import Report, code_rule
 
 ALLOW = "FAULT_FLAG_ALLOW_RETRY"
@@ -26,7 +26,7 @@ BOTH = (
 )
 
 
-@code_rule(Severity.NOTE, id="DR09", since="v5.7", words=(ALLOW, "expand_stack"))
+@code_rule(Severity.NOTE, id="DR09", since="v5.7", words=(ALLOW, "expand_stack"), confidence=Confidence.HIGH)
 def check(code: Code) -> Iterator[Report]:
     """ALLOW_RETRY taken away, spelt out or asked for beside RETRY; find_vma() and expand_stack() in a handler."""
     for function in code.functions:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from reviewbot.checks.lock_drop._drops import target
 
 from reviewbot.c.code import Code, assigned, calls
+from reviewbot.c.flow import Edge
 from reviewbot.c.skeleton import Statement, StatementKind
 from reviewbot.kernel import (
     ALLOWING_FLAGS,
@@ -22,8 +23,7 @@ from reviewbot.kernel import (
 from reviewbot.model import Severity
 from reviewbot.rule import Report, code_rule
 
-# fault_signal_pending() is itself a test for RETRY: include/linux/sched/signal.h:430
-TOLD = ("VM_FAULT_RETRY", "VM_FAULT_COMPLETED", "fault_signal_pending")
+TOLD = ("VM_FAULT_RETRY", "VM_FAULT_COMPLETED")
 
 
 @code_rule(Severity.ERROR, id="DR01", since="v5.7", words=("handle_mm_fault",))
@@ -54,7 +54,7 @@ def check(code: Code) -> Iterator[Report]:
                         or any(pointer_uses(s.tokens, vma))
                     )
 
-                for reached in code.flow(function).after(statement, stop):
+                for reached in code.flow(function).after(statement, stop, _signalled):
                     if settled(reached):
                         continue
                     released = next(unlocks(reached), None) or next(calls(reached.tokens, *VMA_UNLOCKS), None)
@@ -88,13 +88,19 @@ def _result_dropped(statement: Statement) -> bool:
     return statement.kind is StatementKind.EXPRESSION and statement.tokens[0].text == "handle_mm_fault"
 
 
+def _signalled(statement: Statement, edge: Edge) -> bool:
+    """The branch for a pending signal, on which the lock is known to be gone: include/linux/sched/signal.h:430."""
+    return edge.truth is True and mentions(statement, "fault_signal_pending")
+
+
 def _handed_on(statement: Statement, result: str) -> bool:
     """Somebody else is asked about the result, or told it: `f(fault)`, `return fault`, `*flt = fault`."""
     tokens = statement.tokens
     if statement.kind is StatementKind.RETURN:
         return mentions(statement, result)
-    return any(
-        token.text == result
-        and (before.text in ("(", ",") and after.text in (")", ",") and statement.kind is StatementKind.EXPRESSION)
-        for before, token, after in zip(tokens, tokens[1:], tokens[2:], strict=False)
-    )
+    for n, token in enumerate(tokens):
+        if token.text == result and n and statement.kind is StatementKind.EXPRESSION:
+            before, after = tokens[n - 1].text, tokens[n + 1].text if n + 1 < len(tokens) else ""
+            if before == "=" or (before in ("(", ",") and after in (")", ",")):
+                return True
+    return False

@@ -95,7 +95,7 @@ def _loops(function: Function) -> Iterator[_Loop]:
                 and loop.complete
                 and endless(loop)
             ):
-                yield _Loop(test.tokens, tuple(x for x in loop.walk() if x is not loop))
+                yield _loop(function, test, [x for x in loop.walk() if x is not loop])
         elif s.kind is StatementKind.GOTO and s.tokens and labels.get(s.tokens[0].text, n) < n and stack:
             test = stack[-1]
             if test.kind is StatementKind.IF and s in test.body:

@@ -212,7 +212,8 @@ def callers(code: Code, functions: Collection[Function]) -> dict[Function, list[
     called: set[tuple[int, int]] = set()
     for other in code.every_function:
         for statement in other.walk():
-            for call in calls(statement.tokens, *names):
+            here = {t.text for t in statement.tokens if t.text in names}
+            for call in calls(statement.tokens, *here) if here else ():
                 sites[names[call.name]].append((other, statement, call))
                 called.add((call.tokens[0].line, call.tokens[0].column))
     tokens = code.tokens
@@ -228,6 +229,6 @@ def callers(code: Code, functions: Collection[Function]) -> dict[Function, list[
 
 def _all_seen(code: Code, function: Function) -> bool:
     header = [t for t in function.header if t.line >= 0]
-    if not function.opened or not any(t.text == "static" for t in header):
+    if not code.path.endswith(".c") or not function.opened or not any(t.text == "static" for t in header):
         return False
     return code.whole or all(code.changed(t) for t in header)

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from reviewbot.checks.lockdep._held import Asserted, Held, Site, asserted, callers, held_at, releases
 
-from reviewbot.c.code import Call, Code, assigned
+from reviewbot.c.code import Call, Code
 from reviewbot.c.tokens import Kind
 from reviewbot.model import Severity
 from reviewbot.rule import Report, code_rule
@@ -15,10 +16,10 @@ from reviewbot.rule import Report, code_rule
 
 @code_rule(Severity.INFO, id="LD07", words=("lockdep_assert_held", "rwsem_assert_held", "mmap_assert_"), style=True)
 def check(code: Code) -> Iterator[Report]:
-    """Said twice, said behind the lock call, or said in a static function to callers that are all in sight."""
+    """Said twice, said behind the lock call, or said in a static function where no other file can be meant."""
     found = list(asserted(code))
     sites = callers(code, {a.function for a in found})
-    own = _static_locks(code)
+    own = _static_locks(code) if code.path.endswith(".c") else frozenset[str]()
     for a, earlier in _with_earlier(code, found):
         name = f"{a.call.name}() in {a.function.name or 'this function'}()"
         if earlier:
@@ -32,7 +33,7 @@ def check(code: Code) -> Iterator[Report]:
         elif taken := _taken(code, a, sites.get(a.function, [])):
             yield Report(
                 a.call.tokens,
-                f"{name}, a static function: all its callers take the lock in plain sight",
+                f"{name}, a static function: its one caller takes the lock in plain sight",
                 ((taken.tokens, "taken here"),),
             )
 
@@ -65,9 +66,10 @@ def _changed_between(a: Asserted, lock: Call) -> bool:
     """The variable through which the lock is reached got another value since."""
     root = next((t.text for t in a.call.arguments[0] if t.kind is Kind.WORD), "")
     return any(
-        lock.tokens[0].line <= s.tokens[0].line <= a.call.tokens[0].line and root in assigned(s)
+        now.text == root and after.text == "="
         for s in a.function.walk()
-        if s.tokens
+        if s.tokens and lock.tokens[0].line <= s.tokens[0].line <= a.call.tokens[0].line
+        for now, after in pairwise(s.tokens)
     )
 
 
@@ -95,13 +97,9 @@ def _fails(a: Asserted, held: Held) -> bool:
 
 
 def _taken(code: Code, a: Asserted, sites: Sequence[Site]) -> Call | None:
-    """Where the first caller takes the lock, when every caller does."""
-    first: Call | None = None
+    """Where the one caller takes the lock."""
     if len(sites) != 1:
         return None
-    for function, statement, _ in sites:
-        held = held_at(code, function, statement, a.key)
-        if held is None or _fails(a, held[0]):
-            return None
-        first = first or held[1]
-    return first
+    function, statement, _ = sites[0]
+    held = held_at(code, function, statement, a.key)
+    return None if held is None or _fails(a, held[0]) else held[1]

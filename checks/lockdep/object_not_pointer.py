@@ -12,7 +12,7 @@ from reviewbot.checks.lockdep._asserts import LOCKDEP, RWSEM
 from reviewbot.c.code import Call, Code, calls
 from reviewbot.c.tokens import Kind, Token
 from reviewbot.kernel import is_mm, substituted
-from reviewbot.model import Severity
+from reviewbot.model import Confidence, Severity
 from reviewbot.rule import Report, code_rule
 
 # include/linux/lockdep.h:284-297, :549-561; include/linux/rwsem.h:78-206
@@ -56,7 +56,12 @@ class _Known(NamedTuple):
     globals: frozenset[str]  # DEFINE_MUTEX(x)
 
 
-@code_rule(Severity.ERROR, id="LD04", words=("lockdep_assert_", "might_lock", "rwsem_assert_"))
+@code_rule(
+    Severity.ERROR,
+    id="LD04",
+    words=("lockdep_assert_", "might_lock", "rwsem_assert_"),
+    confidence=Confidence.HIGH,
+)
 def check(code: Code) -> Iterator[Report]:
     """Surely so where the file takes the lock's address elsewhere or declares it; by its name alone a warning."""
     found = [(call, operand) for call in code.calls(*CALLS) if (operand := _operand(call))]

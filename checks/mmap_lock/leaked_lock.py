@@ -20,6 +20,7 @@ BY_CONTRACT = ("lock", "start", "begin", "fault")
 ANNOTATIONS = ("__acquires", "__releases", "__must_hold", "__cond_acquires", "__cond_lock")
 # variables that hold an error code, or how far the function came: what is returned says nothing of the lock
 RESULTS = frozenset("ret rc err error retval result res status r rv ret_val rval count copied done".split())
+ERRORS = ("-E", "-1", "ERR_PTR(", "ERR_CAST(", "PTR_ERR(", "VM_FAULT_")
 JUMPS = (StatementKind.GOTO, StatementKind.BREAK)
 
 
@@ -115,9 +116,9 @@ def _leaked(code: Code, function: Function, paths: LockPaths) -> Iterator[Report
 def _leaks(s: Statement, free: set[str], unlocks: list[Statement]) -> bool:
     """What is returned is not what says that the lock is held: an error, a result, or what an unlocked way returns."""
     text = _text(s)
-    if text in ("", "NULL", "false") or text in RESULTS or text.startswith(("-E", "-1", "ERR_PTR(", "VM_FAULT_")):
+    if text in ("", "NULL", "false") or text in RESULTS or text.startswith(ERRORS):
         return True
-    if text in ("0", "true"):
+    if text in ("0", "true") or text.isupper():
         return bool(free & {text, *RESULTS}) and any(u.extent[0] > s.extent[0] for u in unlocks)
     return text in free and "(" not in text
 

@@ -60,5 +60,5 @@ def _renamed(line: str, version: tuple[int, int] | None) -> str:
     """The line with the names of today."""
     for old, new in NEW.items():
         if _holds(old, version):
-            line = re.sub(rf"(?<!i_){old}\b", new, line)
+            line = re.sub(rf"(?<!\w){old}(?=s?\b)", new, line)
     return line

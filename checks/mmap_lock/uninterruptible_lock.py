@@ -108,7 +108,7 @@ def _why(code: Code, function: Function, statement: Statement, call: Call, known
     if not code.path.startswith("mm/"):
         if known.exit is not None and known.exit < here:
             if known.foreign and call.text(0) != "current->mm":
-                return "the mm is another task's and there is a way out with an error"
+                return "the mm may be another task's and there is a way out with an error"
             if _handler(function):
                 return "a system call can return -EINTR"
             if any(first < here < last for first, last in known.loops[:_MOST]):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from reviewbot.c.code import Call, Code
 from reviewbot.c.tokens import Comment, Kind, Token
-from reviewbot.kernel import MMAP_API, MMAP_NEVER, is_mm, mm_names, substituted
+from reviewbot.kernel import LONGEST_LINE, MMAP_API, MMAP_NEVER, is_mm, mm_names, substituted
 from reviewbot.model import Confidence, LineKind, Severity
 from reviewbot.rule import Report, code_rule
 
@@ -51,7 +51,8 @@ def check(code: Code) -> Iterator[Report]:
             if why:
                 right = _meant(name)
                 at = Comment(name, comment.line, comment.column + match.start(1))
-                cure = code.lines[comment.line].text.replace(name + "(", right + "(") if right else None
+                line = code.lines[comment.line].text
+                cure = line.replace(name + "(", right + "(") if right and len(line) <= LONGEST_LINE else None
                 yield Report([at], f"the comment names {name}(), which {why}", suggestion=cure, severity=Severity.NOTE)
 
 

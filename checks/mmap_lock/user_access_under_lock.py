@@ -82,6 +82,8 @@ def _others(function: Function, taken: Call) -> bool:
     mm = taken.text(0).removeprefix("&").removesuffix("->mmap_sem").removesuffix("->mmap_lock")
     if mm.isidentifier():
         words = {t.text for t in variable_tokens(function, mm)}
+        if not words and any(t.text == mm for t in function.header):
+            return any(t.text == "task_struct" for t in function.header)
         return bool(words.intersection(OTHERS)) and "current" not in words
     return not {"task", "tsk", "child"}.isdisjoint(mm.split("->"))
 

@@ -193,6 +193,7 @@ class Held:
         self.releases: list[Use] = []
         self.assigned: dict[str, list[Assignment]] = {}
         self.referenced: list[Operand] = []
+        self.members: dict[str, Operand | None] = {}  # what member_of() has found
         self._sources: dict[str, frozenset[str]] = {}
         self._origins: dict[str, tuple[Use | Assignment, ...]] = {}
         self._names: dict[str, frozenset[str]] = {}
@@ -415,11 +416,13 @@ class Held:
         kind = self.helpers.returners.get(name) or RETURNERS.get(name)
         if kind:
             return kind
-        if name in ("ERR_PTR", "ERR_CAST") or ("alloc" in name and "page" not in name and "folio" not in name):
+        if name in _MEMORY or ("alloc" in name and "page" not in name and "folio" not in name):
             return None
         return UNKNOWN
 
 
+# no page of a user's: an error, or memory that a list of pages is kept in
+_MEMORY = ("ERR_PTR", "ERR_CAST", "__get_free_page", "__get_free_pages", "get_zeroed_page")
 _QUIET = frozenset(("sizeof", "likely", "unlikely", "min", "max"))
 
 
@@ -540,7 +543,7 @@ def helpers(code: Code) -> Helpers:
                 continue
             if takes and not releases and len(takes) == 1:
                 found.takers[function.name] = (next(iter(takes)), n)
-            elif releases and not takes and len(releases) == 1 and "pages" in name:
+            elif releases and not takes and len(releases) == 1 and "page" in name:
                 found.releasers[function.name] = (next(iter(releases)), n)
         returned = [operand(s.tokens) for s in held.statements if s.kind is StatementKind.RETURN]
         kinds: set[str] = set()
@@ -604,14 +607,20 @@ def _declarators(tokens: Sequence[Token]) -> Iterator[tuple[str, str]]:
                 base.append(token.text)
 
 
-def member_of(held: Held, what: Operand, depth: int = 0) -> Operand | None:
+def member_of(held: Held, what: Operand) -> Operand | None:
     """The one member that a variable stands for; None for what gets its value in another way."""
+    if what.text not in held.members:
+        held.members[what.text] = _member_of(held, what, 0)
+    return held.members[what.text]
+
+
+def _member_of(held: Held, what: Operand, depth: int) -> Operand | None:
     if what.member:
         return None if held.assigned.get(what.text) else what
     found = held.assigned.get(what.text, [])
     if len({one.alias.text if one.alias else "" for one in found}) != 1 or found[0].alias is None or depth > 4:
         return None
-    return member_of(held, found[0].alias, depth + 1)
+    return _member_of(held, found[0].alias, depth + 1)
 
 
 def good_way(held: Held, start: Statement, stop: Callable[[Statement], bool]) -> Iterator[Statement]:

@@ -24,7 +24,7 @@ from reviewbot.checks.pin._pages import (
 from reviewbot.c.code import Code
 from reviewbot.c.flow import facts
 from reviewbot.c.skeleton import Statement, StatementKind
-from reviewbot.model import Severity
+from reviewbot.model import Confidence, Severity
 from reviewbot.rule import Report, code_rule
 
 # page_is_pinned(), iov_iter_extract_will_pin(), bio_flagged(), test_bit()
@@ -34,7 +34,7 @@ _ONE_KIND = ({"pin"}, {"get"})
 _SINGLE = ("put_page", "unpin_user_page")
 
 
-@code_rule(Severity.ERROR, id="PN01", since="v5.6", words=TAKING_WORDS)
+@code_rule(Severity.ERROR, id="PN01", since="v5.6", words=TAKING_WORDS, confidence=Confidence.HIGH)
 def check(code: Code) -> Iterator[Report]:
     """Each release of a variable, against all that the function is seen to put into it; then members of structures."""
     known = helpers(code)

@@ -23,7 +23,7 @@ from reviewbot.c.flow import Edge
 from reviewbot.c.skeleton import Statement, StatementKind
 from reviewbot.c.tokens import Kind, Token
 from reviewbot.kernel import has_word
-from reviewbot.model import Severity
+from reviewbot.model import Confidence, Severity
 from reviewbot.rule import Report, code_rule
 
 # true or false, nothing else: include/linux/mm.h:2639
@@ -40,7 +40,7 @@ _LETS_GO = frozenset("put unpin release free cleanup destroy undo abort fini dro
 _ZEROED = ("zalloc", "zalloc_array", "calloc")
 
 
-@code_rule(Severity.ERROR, id="PN02", since="v5.6", words=TAKING_WORDS)
+@code_rule(Severity.ERROR, id="PN02", since="v5.6", words=TAKING_WORDS, confidence=Confidence.HIGH)
 def check(code: Code) -> Iterator[Report]:
     """The result of each call: thrown away, taken for unsigned, tested for 0 only, or fewer than asked for and lost."""
     for function in code.functions:

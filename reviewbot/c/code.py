@@ -67,6 +67,7 @@ class Code:
         self.version = version
         self.diff = diff
         self.patch = patch  # the same side of every file of the patch, this one among them
+        self.applied = False  # there is a tree, though it may not have this file
         self.facts: Facts | None = None  # what the tree's headers say; None without a tree
         self.defined: Callable[[], Collection[str]] = frozenset  # the names that the series defines
         self.abstained: str | None = None  # why a rule could not decide something here
@@ -292,7 +293,7 @@ def images(
             code = Code(path, None, whole=diff.old_path is None, side=side, version=version, diff=diff)
         else:
             code = Code(path, whole=True, side=side, version=version, diff=whole.diff, file=whole)
-        code.patch, code.facts, code.defined = found, facts, defined
+        code.patch, code.facts, code.defined, code.applied = found, facts, defined, applied is not None
         found.append(code)
     return found
 

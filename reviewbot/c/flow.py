@@ -192,7 +192,7 @@ def facts(condition: Sequence[Token], truth: bool, depth: int = 0) -> list[tuple
     """
     if depth > _DEEP or len(condition) > _LONG:
         return []
-    tokens, negated = _bare(condition)
+    tokens, negated = bare(condition)
     truth = truth is not negated
     for operator, sure in (("||", False), ("&&", True)):
         parts = split(tokens, operator)
@@ -219,7 +219,7 @@ def decide(condition: Sequence[Token], known: Mapping[str, bool], depth: int = 0
     """What a condition comes to where some operands are known, as `facts` names them; None where that is not enough."""
     if not known or depth > _DEEP or len(condition) > _LONG:
         return None
-    tokens, negated = _bare(condition)
+    tokens, negated = bare(condition)
     value: bool | None
     for operator, ends in (("||", True), ("&&", False)):
         parts = split(tokens, operator)
@@ -240,7 +240,7 @@ def decide(condition: Sequence[Token], known: Mapping[str, bool], depth: int = 0
     return None if value is None else (value is meaning) is not negated
 
 
-def _bare(condition: Sequence[Token]) -> tuple[list[Token], bool]:
+def bare(condition: Sequence[Token]) -> tuple[list[Token], bool]:
     """A condition without parentheses, likely() and ! around all of it, and whether the ! negate it."""
     tokens, negated = list(condition), False
     while tokens:

@@ -9,11 +9,14 @@ cost is bounded by statements times states, never by the number of ways. Does no
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+import re
+from bisect import bisect_left
+from collections import Counter, deque
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Generic, NamedTuple, TypeVar
 
-from reviewbot.c.flow import Edge, Flow, decide, facts
+from reviewbot.c.flow import Edge, Flow, bare, decide, facts, split
 from reviewbot.c.skeleton import Statement, StatementKind
 from reviewbot.c.tokens import Kind, Token
 
@@ -21,7 +24,9 @@ S = TypeVar("S", bound=Hashable)
 Fact = tuple[str, bool]
 
 # states at one statement, and facts of one state: more than these no rule's question needs
-MOST_STATES, MOST_FACTS = 12, 24
+MOST_STATES, MOST_FACTS = 12, 32
+# conditions nested deeper, or of more tokens, tell nothing (as in `flow`)
+MOST_DEEP, MOST_LONG = 20, 200
 
 
 class Outcome(NamedTuple, Generic[S]):
@@ -52,16 +57,21 @@ class Paths(Generic[S]):
         self.cut = False
         self._flow = flow
         self._step = step
+        self._told: dict[Statement, _Says] = {}
+        self._asked = _Asked(flow)
         self._ends: dict[tuple[Statement, S], dict[str, bool]] = {}
         self._todo: deque[tuple[Statement, S]] = deque()
+        self._waiting: set[tuple[Statement, S]] = set()
         if flow.entry is not None:
             self._arrive(flow.entry, start, {})
         spend = flow.function.effort.spend
         while self._todo and not self.cut:
-            statement, state = self._todo.popleft()
+            now = self._todo.popleft()
+            self._waiting.discard(now)
             spend()
-            self._leave(statement, state)
-        self.exits.extend(Exit(statement, state, known) for (statement, state), known in self._ends.items())
+            self._leave(*now)
+        if not self.cut:
+            self.exits.extend(Exit(statement, state, known) for (statement, state), known in self._ends.items())
 
     def states(self, statement: Statement) -> Sequence[S]:
         """The states in which the flow can arrive at a statement; none where it cannot, or the walk was cut."""
@@ -74,17 +84,20 @@ class Paths(Generic[S]):
 
     def _leave(self, statement: Statement, state: S) -> None:
         known = self.at[statement][state]
-        edges = self._flow.edges(statement)
+        says = self._told.get(statement)
+        if says is None:
+            says = self._told[statement] = _Says.of(statement)
         for outcome in self._step(statement, state, known):
             here = dict(known)
-            if any(here.get(text, value) is not value for text, value in outcome.told):
+            _forget(here, says.changed)
+            if any(_denies(here, fact) for fact in outcome.told):
                 continue  # on this way the answer is known to be another one
-            _forget(here, statement)
-            _add(here, (*_constants(statement), *outcome.told))
+            self._add(here, says.constants, 1)
+            self._add(here, outcome.told, 0)
             if statement.kind is StatementKind.RETURN:
                 self._end(statement, outcome.state, here)
                 continue
-            for edge in edges:
+            for edge in self._flow.edges(statement):
                 if outcome.truth is not None and edge.truth not in (None, outcome.truth):
                     continue
                 then = self._taken(statement, edge, here)
@@ -98,17 +111,35 @@ class Paths(Generic[S]):
     def _taken(self, statement: Statement, edge: Edge, known: dict[str, bool]) -> dict[str, bool] | None:
         """What is known behind an edge; None where it contradicts what was known before."""
         then = dict(known)
+        told: Sequence[Fact] = ()
         if edge.truth is not None and statement.tokens and statement.kind in _BRANCHES and statement.head != "for":
             if decide(statement.tokens, known) is (not edge.truth):
                 return None
             told = facts(statement.tokens, edge.truth)
-            if any(known.get(text, value) is not value for text, value in told):
-                return None
-            _add(then, told)
-        # what a call returned is known for the branch on it, not for the next call of the same name
-        for text in [text for text in then if text.endswith(")") and _CALL in text and "lock" in text]:
-            del then[text]
+        elif statement.kind is StatementKind.SWITCH and edge.to is not None and len(edge.to.tokens) == 1:
+            told = ((f"{''.join(t.text for t in statement.tokens)}=={edge.to.tokens[0].text}", True),)
+        if any(_denies(known, fact) for fact in told) or len(dict(told)) < len(set(told)):
+            return None
+        self._add(then, told, 2)
+        back = edge.to if _backwards(statement, edge) else None
+        for text in list(then):
+            call = "(" in text
+            # what is not this function's own may have changed by the next turn
+            if (back and not _local(text) and self._asked.again(text, statement, back)) or (
+                call and ("lock" in text or not self._asked.worth(text, 2))
+            ):
+                # what a call returned is known for the branch on it, not for the next such call
+                del then[text]
         return then
+
+    def _add(self, known: dict[str, bool], told: Iterable[Fact], times: int) -> None:
+        """Enter what is told and what follows from it, as far as so many conditions ask for it; 0: all of it."""
+        for fact in told:
+            if not times:
+                known[fact[0]] = fact[1]
+            known.update((text, value) for text, value in _follows(fact) if self._asked.worth(text, times or 1))
+        if len(known) > MOST_FACTS:
+            self.cut = True  # with some of them forgotten, ways would be found that do not exist
 
     def _arrive(self, statement: Statement, state: S, known: dict[str, bool]) -> None:
         here = self.at.setdefault(statement, {})
@@ -123,7 +154,9 @@ class Paths(Generic[S]):
             if len(both) == len(before):
                 return
             here[state] = both
-        self._todo.append((statement, state))
+        if (statement, state) not in self._waiting:
+            self._waiting.add((statement, state))
+            self._todo.append((statement, state))
 
     def _end(self, statement: Statement, state: S, known: dict[str, bool]) -> None:
         before = self._ends.get((statement, state))
@@ -134,33 +167,163 @@ class Paths(Generic[S]):
 
 _JUMPS = frozenset((StatementKind.GOTO, StatementKind.BREAK, StatementKind.CONTINUE))
 _BRANCHES = frozenset((StatementKind.IF, StatementKind.LOOP, StatementKind.DO))
-_CALL = "("
 
 
-def _add(known: dict[str, bool], told: Iterable[Fact]) -> None:
-    """Enter what is told and what follows from it: `ret < 0` says that ret is not 0."""
-    for text, value in told:
-        known.pop(text, None)
-        known[text] = value
-        name = text.rstrip("0").rstrip("<>")
-        if name != text and text.endswith(("<0", ">0")) and name.isidentifier():
+class _Says(NamedTuple):
+    """What a statement tells by itself: constants that it assigns, names that may have another value behind it."""
+
+    constants: tuple[Fact, ...]
+    changed: frozenset[str]
+
+    @classmethod
+    def of(cls, statement: Statement) -> _Says:
+        # the first part of a for's head is not evaluated again on the way back
+        constants = () if statement.head == "for" else tuple(_constants(statement.tokens))
+        return cls(constants, frozenset((*changed(statement.tokens), *_cursors(statement))))
+
+
+class _Asked:
+    """What the conditions of a function ask: what nobody asks again is not worth knowing."""
+
+    def __init__(self, flow: Flow) -> None:
+        self._subjects: Counter[str] = Counter()  # in how many conditions: `ret` of ret, ret < 0, ret == A
+        self._compared: set[str] = set()  # `mode` of mode == A
+        self._places: dict[str, list[int]] = {}
+        statements = list(flow.function.walk())
+        jumps = {s.tokens[0].text: s.extent[1] for s in statements if s.kind is StatementKind.GOTO and s.tokens}
+        turning = 0  # as far as this a loop reaches, in which each question is asked again
+        for s in statements:
+            if s.kind in (StatementKind.LOOP, StatementKind.DO):
+                turning = max(turning, s.extent[1])
+            elif s.kind is StatementKind.LABEL and s.tokens:
+                turning = max(turning, jumps.get(s.tokens[0].text, 0))
+            times = 2 if s.extent[0] < turning else 1
+            if s.kind in _BRANCHES and s.head != "for":
+                texts = set(_atoms(s.tokens))
+                for text in texts:
+                    self._places.setdefault(text, []).append(s.extent[0])
+                    if "==" in text:
+                        self._compared.add(text.partition("==")[0])
+                for subject in {_subject(text) for text in texts}:
+                    self._subjects[subject] += times
+            elif s.kind is StatementKind.SWITCH:
+                self._subjects["".join(t.text for t in s.tokens)] += times
+
+    def worth(self, text: str, times: int) -> bool:
+        """So many conditions ask for the fact, or for another one that it rules out."""
+        asked = text in self._places or ("==" in text and text.partition("==")[0] in self._compared)
+        return asked and self._subjects[_subject(text)] >= times
+
+    def again(self, text: str, statement: Statement, to: Statement) -> bool:
+        """The way back from a statement to an earlier one leads to the question again."""
+        first, last = min(to.extent[0], statement.extent[0]), max(to.extent[1], statement.extent[1])
+        places = self._places.get(text, ())
+        return bisect_left(places, first) < bisect_left(places, last)
+
+
+def _subject(text: str) -> str:
+    """What a condition is about: `ret` of ret < 0."""
+    if "==" in text:
+        return text.partition("==")[0]
+    if text.startswith(("IS_ERR(", "IS_ERR_OR_NULL(")):
+        return text.partition("(")[2][:-1]
+    for relation in (*_ORDER, *_OPPOSITE):
+        if text.endswith(relation):
+            return text.removesuffix(relation)
+    return text
+
+
+def _atoms(tokens: Sequence[Token], depth: int = 0) -> Iterator[str]:
+    """The texts by which `decide` looks for the operands of a condition."""
+    bare_tokens, _ = bare(tokens)
+    if depth > MOST_DEEP or len(bare_tokens) > MOST_LONG:
+        return
+    for operator in ("||", "&&"):
+        parts = split(bare_tokens, operator)
+        if len(parts) > 1:
+            for part in parts:
+                yield from _atoms(part, depth + 1)
+            return
+    for text, _ in facts(bare_tokens, True):
+        yield text
+        if "&(" in text and text.endswith(")"):
+            name, _, bits = text.partition("&(")
+            yield from (f"{name}&{bit}" for bit in bits[:-1].split("|"))
+
+
+def _follows(fact: Fact) -> Iterator[Fact]:
+    """A fact and what it implies: `ret < 0` says that ret is not 0."""
+    text, value = fact
+    yield fact
+    if text.isidentifier():
+        if not value:
+            yield from ((f"{text}<0", False), (f"{text}>0", False), (f"{text}>=0", True), (f"{text}<=0", True))
+    elif text[-2:] in _OPPOSITE:
+        name, relation = text[:-2], text[-2:]
+        if name.isidentifier():
+            yield f"{name}{_OPPOSITE[relation]}", not value
             if value:
-                known[name] = True
-        elif text.isidentifier() and not value:
-            known[f"{text}<0"] = known[f"{text}>0"] = False
-    for text in list(known)[: max(0, len(known) - MOST_FACTS)]:
-        del known[text]
+                yield name, True
+                yield f"{name}{'>0' if relation == '<0' else '<0'}", False
+    elif text[-3:] in _ORDER and text[:-3].isidentifier():
+        yield from _follows((f"{text[:-3]}{_ORDER[text[-3:]]}", not value))
+    elif text.startswith("IS_ERR(") and value:
+        yield text[7:-1], True
 
 
-def _constants(statement: Statement) -> Iterable[Fact]:
-    """What an assignment of a constant tells: `locked = false`, `ret = -EINVAL`, `vma = NULL`."""
-    tokens = statement.tokens
+_OPPOSITE = {"<0": ">=0", ">0": "<=0"}
+_ORDER = {">=0": "<0", "<=0": ">0"}
+
+
+def _denies(known: Mapping[str, bool], fact: Fact) -> bool:
+    """The fact cannot be true beside what is known: the opposite is, or `mode == A` and this says `mode == B`."""
+    text, value = fact
+    if known.get(text, value) is not value:
+        return True
+    name, equal, constant = text.partition("==")
+    return bool(
+        value
+        and equal
+        and _constant(constant)
+        and any(
+            true and other.startswith(name + "==") and _constant(other[len(name) + 2 :]) and other != text
+            for other, true in known.items()
+        )
+    )
+
+
+def _constant(text: str) -> bool:
+    return text.isupper() or text.isdigit()
+
+
+def _backwards(statement: Statement, edge: Edge) -> bool:
+    """The edge leads to where the flow has been."""
+    if edge.to is None:
+        return False
+    return edge.to.extent[0] <= statement.extent[0] or (statement.kind is StatementKind.DO and statement.holds(edge.to))
+
+
+def _local(text: str) -> bool:
+    """A fact of a variable of the function: nobody else changes it from one turn of a loop to the next."""
+    return not any(mark in text for mark in ("(", "->", ".", "[", "*"))
+
+
+def _constants(tokens: Sequence[Token]) -> Iterator[Fact]:
+    """What an assignment of a constant tells: `locked = false`, `ret = -EINVAL`, `x->locked = 1`."""
+    if tokens and tokens[0].text == "static":
+        return
     for n, token in enumerate(tokens):
         if token.text != "=" or n == 0 or tokens[n - 1].kind is not Kind.WORD:
             continue
-        if n > 1 and tokens[n - 2].text in ("->", "."):
+        start = n - 1
+        while start > 1 and tokens[start - 1].text in ("->", ".") and tokens[start - 2].kind is Kind.WORD:
+            start -= 2
+        if tokens[start - 1].text in ("->", ".") if start else False:
             continue
-        name, value = tokens[n - 1].text, tokens[n + 1 : n + 3]
+        name = "".join(t.text for t in tokens[start:n])
+        if start and tokens[start - 1].text == "*" and len(tokens) > n + 1 and tokens[0].text == "*":
+            name = "*" + name
+        value = tokens[n + 1 : n + 3]
         end = tokens[n + 3].text if n + 3 < len(tokens) else ";"
         if value and (len(value) == 1 or value[1].text in (",", ";")):
             text = value[0].text
@@ -168,52 +331,57 @@ def _constants(statement: Statement) -> Iterable[Fact]:
                 yield name, False
             elif text in ("1", "true"):
                 yield name, True
+            elif text.isupper() and name.isidentifier():
+                yield f"{name}=={text}", True
         elif value and value[0].text == "-" and end in (",", ";") and value[1].text[:1] in "E123456789":
             yield name, True
             yield f"{name}<0", True
 
 
-def _forget(known: dict[str, bool], statement: Statement) -> None:
-    """Drop what is known of a variable that the statement may give a new value."""
-    if not known:
-        return
-    names = set(changed(statement.tokens))
+def _cursors(statement: Statement) -> Iterator[str]:
+    """for_each_x(cursor, &head, member): what is an argument by itself may be the cursor."""
     if statement.kind is StatementKind.LOOP and "for_each" in statement.head:
-        # for_each_x(cursor, &head, member): what is an argument by itself may be the cursor
         around = (None, *statement.tokens, None)
-        names.update(
-            now.text
-            for before, now, after in zip(around, around[1:], around[2:], strict=False)
-            if now and now.kind is Kind.WORD and (not before or before.text == ",") and (not after or after.text == ",")
-        )
-    if not names:
-        return
-    for text in list(known):
-        if any(name in text and name in _words(text) for name in names):
+        for before, now, after in zip(around, around[1:], around[2:], strict=False):
+            if now and now.kind is Kind.WORD and _comma(before) and _comma(after):
+                yield now.text
+
+
+def _comma(token: Token | None) -> bool:
+    return token is None or token.text == ","
+
+
+def _forget(known: dict[str, bool], names: frozenset[str]) -> None:
+    """Drop what is known of a variable that the statement may give a new value."""
+    if names:
+        for text in [text for text in known if not names.isdisjoint(_words(text))]:
             del known[text]
 
 
-def changed(tokens: Sequence[Token]) -> Iterable[str]:
-    """Names that may have another value behind these tokens: assigned in any way, counted, or handed out by address."""
+def changed(tokens: Sequence[Token]) -> Iterator[str]:
+    """Names that may have another value behind these tokens: assigned in any way, counted, or handed out by address.
+
+    Of a member (`x->locked = 1`, `&x->locked`) it is the member's name.
+    """
     for n, token in enumerate(tokens):
         if token.kind is not Kind.WORD:
             continue
         before = tokens[n - 1].text if n else ""
         after = tokens[n + 1].text if n + 1 < len(tokens) else ""
-        lent = before == "&" and (n < 2 or tokens[n - 2].text in ("(", ",", "=")) and after not in ("->", ".")
-        if lent or after in _ASSIGNING or before in ("++", "--"):
+        if after in _ASSIGNING or before in ("++", "--"):
             yield token.text
+        elif before == "&" and (n < 2 or tokens[n - 2].text in ("(", ",", "=")):
+            while n + 2 < len(tokens) and tokens[n + 1].text in ("->", ".") and tokens[n + 2].kind is Kind.WORD:
+                n += 2
+            yield tokens[n].text
 
 
 _ASSIGNING = frozenset(("=", "+=", "-=", "|=", "&=", "^=", "*=", "/=", "%=", "<<=", ">>=", "++", "--"))
 
 
-def _words(text: str) -> list[str]:
-    words, word = [], ""
-    for char in (*text, " "):
-        if char.isalnum() or char == "_":
-            word += char
-        elif word:
-            words.append(word)
-            word = ""
-    return words
+@lru_cache(4096)
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(_WORD.findall(text))
+
+
+_WORD = re.compile(r"\w+")

@@ -66,7 +66,6 @@ class Effort:
         if self.left < 0:
             raise TooMuchError
 
-
     def take(self, tokens: int) -> bool:
         """So many more tokens may be made statements; where not, they are left out."""
         if tokens > self.tokens:

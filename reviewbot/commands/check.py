@@ -5,7 +5,16 @@ from __future__ import annotations
 
 import argparse
 
-from reviewbot.commands.common import choose_rules, exit_code, numbers, run_review, say, show
+from reviewbot.commands.common import (
+    choose_rules,
+    exit_code,
+    find_ground,
+    numbers,
+    open_tree,
+    run_review,
+    say,
+    show,
+)
 from reviewbot.config import Config
 from reviewbot.mail import local_series, parse_patch
 from reviewbot.model import InputError, Mail
@@ -30,10 +39,11 @@ def run(args: argparse.Namespace, config: Config) -> int:
     for bad in refused:
         say(args, f"warning: {bad}")
     reviews = []
-    for series in found:
-        if series.missing:
-            lacking = f"missing {numbers(series.missing)} of {series.expected}"
-            say(args, f"warning: {lacking} of '{series.subject}': the rest is reviewed")
-        reviews.append(run_review(args, config, series, rules))
+    with open_tree(args, config) as tree:
+        for series in found:
+            if series.missing:
+                lacking = f"missing {numbers(series.missing)} of {series.expected}"
+                say(args, f"warning: {lacking} of '{series.subject}': the rest is reviewed")
+            reviews.append(run_review(args, config, find_ground(args, tree, series), rules))
     show(args, reviews)
     return exit_code(args, config, reviews)

@@ -9,17 +9,26 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
 
 from reviewbot import registry
 from reviewbot.config import Config
 from reviewbot.engine import review
-from reviewbot.finding import Review
-from reviewbot.model import ConfigError, InputError, Series, Severity
+from reviewbot.finding import NO_TREE, NOT_APPLIED, NotRun, Review
+from reviewbot.model import Base, BaseHow, ConfigError, InputError, ReviewbotError, Series, Severity
 from reviewbot.output import render
 from reviewbot.output.text import clean
 from reviewbot.rule import CodeRule
 from reviewbot.selection import Selection, matches, select
+
+if TYPE_CHECKING:
+    from reviewbot.tree import Files, Tree
+
+# Lines on stderr about files that do not apply; all of them are in the JSON.
+_MOST_TOLD = 10
+DIFF_ALONE = "the diff alone is reviewed"
 
 
 def say(args: argparse.Namespace, text: str) -> None:
@@ -47,15 +56,96 @@ def choose_rules(args: argparse.Namespace, config: Config) -> list[CodeRule]:
     ]
 
 
+class Ground(NamedTuple):
+    """A series and what it stands on."""
+
+    series: Series  # with the base that a tree has
+    files: Files | None = None  # None where the diff alone is reviewed
+    why: str | None = None  # why there are no files; None where there are, or none were asked for
+
+
+@contextmanager
+def open_tree(args: argparse.Namespace, config: Config) -> Iterator[Tree | str | None]:
+    """The repository of --tree; why it cannot be opened, which is said and no error; None where none was asked for."""
+    name = config.tree if args.tree is None else args.tree
+    if not name:
+        yield None
+        return
+    from reviewbot.tree import Tree
+
+    try:
+        tree = Tree.open(os.path.expanduser(name))
+    except ReviewbotError as error:
+        say(args, f"warning: {error}: {DIFF_ALONE}")
+        yield str(error)
+        return
+    with tree:
+        yield tree
+
+
+def find_ground(args: argparse.Namespace, tree: Tree | str | None, series: Series) -> Ground:
+    """The base of a series in the tree; says what was found and what it lacks."""
+    if tree is None or isinstance(tree, str):
+        return Ground(series, None, tree)
+    try:
+        found = tree.find_base(series)
+    except ReviewbotError as error:
+        say(args, f"warning: {error}: {DIFF_ALONE}")
+        return Ground(series, None, str(error))
+    if found.commit is None:
+        say(args, f"warning: {'; '.join(found.notes)}: {DIFF_ALONE}")
+        return Ground(series, None, "; ".join(found.notes))
+    for note in found.notes:
+        say(args, f"note: {note}")
+    series = series._replace(base=found.base)
+    say(args, f"base: {describe_base(found.base, found.said)}")
+    return Ground(series, tree.files(found.commit))
+
+
+def describe_base(base: Base, said: str = "declared") -> str:
+    """The commit and how it was found, the version and what tells it."""
+    version = "v{}.{}".format(*base.version) if base.version else "the newest kernel"
+    commit = f"commit {base.commit[:12]} ({said}), " if base.commit else ""
+    if base.version_from is BaseHow.TREE:
+        return f"{commit}{version} (its Makefile)"
+    if base.commit and base.version_how is BaseHow.DATE:
+        return f"{commit}taken for {version} (by date, the commit alone does not tell)"
+    return f"{commit}{version} ({base.version_how})"
+
+
 def run_review(
     args: argparse.Namespace,
     config: Config,
-    series: Series,
+    ground: Ground,
     rules: Sequence[CodeRule],
     only: Sequence[int] | None = None,
 ) -> Review:
-    """The review of a series by the chosen rules, with what is to be shown marked."""
-    return select(review(series, rules, only), Selection(strict=args.strict or config.strict))
+    """The review of a series by the chosen rules, with what is to be shown marked; says what does not apply."""
+    reviewed = review(ground.series, rules, only, ground.files)
+    reviewed = reviewed._replace(not_run=(*reviewed.not_run, *_lacking(args, ground)))
+    return select(reviewed, Selection(strict=args.strict or config.strict))
+
+
+def _lacking(args: argparse.Namespace, ground: Ground) -> Iterator[NotRun]:
+    """What of a series is not known from the tree, and why; says the first of the files."""
+    files = ground.files
+    if ground.why:
+        yield NotRun(NO_TREE, ground.why)
+    if files is None:
+        return
+    count = ground.series.expected
+    for number, failure in enumerate(files.failures):
+        text = f"patch {failure.patch}/{count}, {failure}"
+        if number < _MOST_TOLD:
+            say(args, f"warning: {text}: the diff alone is reviewed there")
+        yield NotRun(NOT_APPLIED, text)
+    if files.failed > len(files.failures):
+        yield NotRun(NOT_APPLIED, f"{files.failed - len(files.failures)} more files")
+    if files.failed > _MOST_TOLD:
+        say(args, f"warning: so it is with {files.failed - _MOST_TOLD} more files")
+    if files.trouble:
+        say(args, f"warning: {files.trouble}: {DIFF_ALONE} from there on")
+        yield NotRun(NO_TREE, files.trouble)
 
 
 def show(args: argparse.Namespace, reviews: Sequence[Review]) -> None:

@@ -4,24 +4,41 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
-from reviewbot.commands.common import choose_rules, exit_code, numbers, parse_numbers, run_review, say, show
+from reviewbot.commands.common import (
+    Ground,
+    choose_rules,
+    describe_base,
+    exit_code,
+    find_ground,
+    numbers,
+    open_tree,
+    parse_numbers,
+    run_review,
+    say,
+    show,
+)
 from reviewbot.config import Config
-from reviewbot.model import BaseHow, Series
+from reviewbot.model import Series
+
+if TYPE_CHECKING:
+    from reviewbot.tree import Tree
 
 
 def run(args: argparse.Namespace, config: Config) -> int:
     """The process's exit code."""
     rules = choose_rules(args, config)  # before anything is fetched: a wrong name needs no network
-    series = load_series(args, config)
-    only = parse_numbers(args.patches, series.expected) if args.patches else None
-    reviewed = run_review(args, config, series, rules, only)
+    with open_tree(args, config) as tree:
+        ground = load_series(args, config, tree)
+        only = parse_numbers(args.patches, ground.series.expected) if args.patches else None
+        reviewed = run_review(args, config, ground, rules, only)
     show(args, [reviewed])
     return exit_code(args, config, [reviewed])
 
 
-def load_series(args: argparse.Namespace, config: Config) -> Series:
-    """The posting that the arguments name; says on stderr what was fetched and what it is."""
+def load_series(args: argparse.Namespace, config: Config, tree: Tree | str | None) -> Ground:
+    """The posting that the arguments name, on its base; says on stderr what was fetched and what it is."""
     from reviewbot.revisions import find_series
     from reviewbot.source import Source, open_source
     from reviewbot.source.lore import LoreSource, parse_target
@@ -37,13 +54,16 @@ def load_series(args: argparse.Namespace, config: Config) -> Series:
     if found.fetched:
         say(args, f"fetched {_mails(found.fetched)} of <{series.message_id}>")
     describe(args, series)
+    ground = find_ground(args, tree, series)
+    if ground.files is None:
+        say(args, f"base: {describe_base(series.base)}")
     if args.revision or args.latest:
         say(args, f"note: v{series.revision} is <{series.message_id}>")
     if found.newest:
         say(args, f"note: v{series.newest} is known: <{found.newest}>, --latest reviews it")
     if found.trouble:
         say(args, f"note: cannot look for newer revisions: {found.trouble}")
-    return series
+    return ground
 
 
 def _mails(count: int) -> str:
@@ -51,7 +71,7 @@ def _mails(count: int) -> str:
 
 
 def describe(args: argparse.Namespace, series: Series) -> None:
-    """On stderr: which revision, whether it is complete, which base and how it was chosen."""
+    """On stderr: which revision, and whether it is complete."""
     count = (
         f"{len(series.patches)} of {series.expected} patches"
         if series.missing
@@ -63,9 +83,3 @@ def describe(args: argparse.Namespace, series: Series) -> None:
         say(args, f"warning: incomplete series, {lacking}: the rest is reviewed")
     for warning in series.warnings:
         say(args, f"warning: {warning}")
-    version = "v{}.{}".format(*series.base.version) if series.base.version else "the newest kernel"
-    commit = f"commit {series.base.commit[:12]} (declared), " if series.base.commit else ""
-    if series.base.how is BaseHow.DECLARED:
-        say(args, f"base: {commit}taken for {version} (by date, the commit alone does not tell)")
-    else:
-        say(args, f"base: {commit}{version} ({series.base.how})")

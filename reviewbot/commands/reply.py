@@ -9,7 +9,7 @@ import sys
 from email.message import EmailMessage
 from pathlib import Path
 
-from reviewbot.commands.common import choose_rules, parse_numbers, run_review, say
+from reviewbot.commands.common import choose_rules, open_tree, parse_numbers, run_review, say
 from reviewbot.commands.lore import load_series
 from reviewbot.config import Config
 from reviewbot.mail import addresses
@@ -20,9 +20,10 @@ from reviewbot.reply import Per, ReplySettings, make_replies, write_mbox
 def run(args: argparse.Namespace, config: Config) -> int:
     """The process's exit code: 0 also where there are findings, for the mails are what was asked for."""
     settings, rules = _settings(config), choose_rules(args, config)
-    series = load_series(args, config)
-    only = parse_numbers(args.patches, series.expected) if args.patches else None
-    reviewed = run_review(args, config, series, rules, only)
+    with open_tree(args, config) as tree:
+        ground = load_series(args, config, tree)
+        only = parse_numbers(args.patches, ground.series.expected) if args.patches else None
+        reviewed = run_review(args, config, ground, rules, only)
     mails = make_replies(reviewed, settings)
     if not mails:
         say(args, "no reply: there is nothing to say")
@@ -31,7 +32,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
         sys.stdout.flush()
     else:
         for number, mail in enumerate(mails, 1):
-            say(args, f"wrote {_write(mail, args.output, series.message_id, number)}")
+            say(args, f"wrote {_write(mail, args.output, ground.series.message_id, number)}")
     if mails and not settings.configured:
         say(args, "note: no [reply] sender is configured, so the drafts have none that could be answered")
     return 0

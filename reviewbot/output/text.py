@@ -13,7 +13,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from reviewbot.finding import Fault, Finding, Review, order
+from reviewbot.finding import NO_TREE, NOT_APPLIED, Fault, Finding, Review, order
 from reviewbot.model import Mail, Severity, Span, SpanKind
 from reviewbot.selection import FOLDED, LOW_CONFIDENCE, SAID_BY, SEVERITY
 
@@ -152,7 +152,8 @@ def _hidden(review: Review) -> Iterator[str]:
 def _not_run(review: Review) -> Iterator[str]:
     rules: dict[str, set[str]] = {}
     for entry in review.not_run:
-        rules.setdefault(entry.why, set()).add(entry.rule)
+        if entry.rule not in (NO_TREE, NOT_APPLIED):  # was said on stderr
+            rules.setdefault(entry.why, set()).add(entry.rule)
     for why, names in rules.items():
         # "needs --tree" is said of one rule
         said = clean(why) if len(names) == 1 else re.sub(r"^needs\b", "need", clean(why))

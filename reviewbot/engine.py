@@ -224,6 +224,19 @@ def _all_moved(report: Report, code: Code, removed: frozenset[str]) -> bool:
     )
 
 
+def _function_moved(report: Report, code: Code, removed: frozenset[str]) -> bool:
+    """So is all that is seen of its function: what was changed on the way is the patch's own."""
+    function = code.function_of(report.at[0])
+    if function is None or not function.statements:
+        return True
+    first, last = function.statements[0].span[0], function.statements[-1].span[1]
+    return all(
+        not text or text in removed
+        for line in code.lines[first : last + 1]
+        if line.kind is LineKind.ADDED and (text := line.text.strip()) is not None
+    )
+
+
 def _findings(
     rule: CodeRule,
     patch: Patch,
@@ -243,7 +256,7 @@ def _findings(
         seen[key] += 1
         preexisting = occurrence < old[key] or not _touched(report, code)
         if not preexisting and _all_moved(report, code, removed):
-            preexisting = rule.style or moved[key] > 0
+            preexisting = rule.style or (moved[key] > 0 and _function_moved(report, code, removed))
             moved[key] -= 1
         function: Function | None = code.function_of(report.at[0])
         severity = report.severity or rule.severity

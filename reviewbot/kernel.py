@@ -90,8 +90,8 @@ FOLL_SINCE = {"FOLL_HONOR_NUMA_FAULT": (6, 5), "FOLL_MADV_POPULATE": (6, 9)}
 # bits 13 to 15 are kept for external flags, internal ones begin at 16 (mm/internal.h:1331)
 FIRST_INTERNAL_BIT = 16
 
-# the mmap locking API: function -> the first kernel that has it no more, None where 6.12 (include/linux/mmap_lock.h:63-200)
-# or the newest header seen has it: edf9dabf3b1b (6.6) took mmap_write_trylock(), 6.1 has no mmap_read_trylock_non_owner()
+# the mmap locking API: function -> the first kernel that has it no more, None where 6.12 (mmap_lock.h:63-200) or the
+# newest header seen has it: edf9dabf3b1b (6.6) took mmap_write_trylock(), 6.1 has no mmap_read_trylock_non_owner()
 MMAP_API: dict[str, tuple[int, int] | None] = {
     "mmap_init_lock": None, "mmap_write_lock": None, "mmap_write_lock_nested": None, "mmap_write_lock_killable": None,
     "mmap_write_trylock": (6, 6), "mmap_write_unlock": None, "mmap_write_downgrade": None, "mmap_read_lock": None,
@@ -100,7 +100,7 @@ MMAP_API: dict[str, tuple[int, int] | None] = {
     "mmap_assert_write_locked": None, "mmap_lock_is_contended": None,
     # 6.14
     "mmap_lock_speculate_try_begin": None, "mmap_lock_speculate_retry": None,
-    # mm/memory.c:6222, static there
+    # mm/memory.c:6155, static there
     "mmap_upgrade_trylock": None,
 }  # fmt: skip
 # names that no kernel has had -> what was meant, None where that is not one function

@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 
 from reviewbot.c.code import Code
+from reviewbot.c.tokens import Token
 from reviewbot.kernel import FIRST_INTERNAL_BIT, FOLL_BITS, FOLL_SINCE, foll_definitions
 from reviewbot.model import Severity
 from reviewbot.rule import Report, Scope, code_rule
@@ -43,11 +44,14 @@ def check(code: Code) -> Iterator[Report]:
     live = {flag: bit for flag, bit in live_bits(code).items() if flag not in gone}
     enums = code.version is None or code.version >= ENUMS
     first = FIRST_INTERNAL_BIT if code.path == "mm/internal.h" else 0
+    by_bit: dict[int | None, list[Token]] = {}
+    for name, bit in shown:
+        by_bit.setdefault(bit, []).append(name)
     taken = {*live.values(), *(bit for _, bit in shown)}
     for name, bit in shown:
         if bit is None or not code.changed(name) or _was(code, name.text, bit, live):
             continue
-        twin = next((other for other, its in shown if its == bit and other.text != name.text), None)
+        twin = next((other for other in by_bit[bit] if other.text != name.text), None)
         if twin:
             yield Report([name], f"{name.text} has the value of {twin.text}", (([twin], "the same bit"),))
         elif known := next((flag for flag, its in live.items() if its == bit and flag != name.text), None):

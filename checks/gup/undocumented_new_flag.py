@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from reviewbot.c.code import Code
 from reviewbot.c.tokens import Token
@@ -17,6 +18,8 @@ ORDERS = frozenset("UNLOCK LOCK DROP RELEASE UNPIN FLUSH RETRY WAIT".split())
 WHY = ", if a new flag is needed at all"
 # where the external flags are described
 GUIDE = "Documentation/core-api/pin_user_pages.rst"
+# how many lines a comment, and how many tokens a statement, is followed: more has none in 6.12
+LONGEST, REACH = 60, 100
 HEADERS = Scope(include=("include/linux/mm.h", "include/linux/mm_types.h", "mm/internal.h"))
 
 
@@ -24,11 +27,15 @@ HEADERS = Scope(include=("include/linux/mm.h", "include/linux/mm_types.h", "mm/i
 def check(code: Code) -> Iterator[Report]:
     """Definitions that the patch adds; a flag or value that it also removes was renamed or moved."""
     public = code.path.startswith("include/")
+    known = code.version is None or code.version >= (6, 3)
+    removed = _removed(code)
+    comments = _Comments(code)
+    uses: dict[str, list[tuple[Code, int]]] | None = None
     for name, value in foll_definitions(code):
-        known = code.version is None or code.version >= (6, 3)
-        if not code.changed(name) or (known and name.text in FOLL_BITS) or _renamed(code, name, value):
+        if not code.changed(name) or (known and name.text in FOLL_BITS) or not removed.isdisjoint((name.text, value)):
             continue
-        comment = _comment(code, name)
+        uses = _uses(code) if uses is None else uses
+        comment = comments.of(name)
         if not comment:
             yield Report(
                 [name], f"{name.text} is a new flag without a comment that says what it does and who may set it"
@@ -37,7 +44,7 @@ def check(code: Code) -> Iterator[Report]:
             yield Report(
                 [name], f"{name.text} sounds like an order: a flag's name says what is the case ({name.text}ABLE?)"
             )
-        elif public and _set_by_mm(code, name.text) and "internal" not in comment.lower():
+        elif public and "internal" not in comment.lower() and _set_by_mm(code, uses.get(name.text, ())):
             where = "it belongs in mm/internal.h" if known else "its comment does not say so"
             yield Report([name], f"{name.text} is set by mm/ alone, so it is an internal flag, and {where}{WHY}")
         elif public and known and "internal" in comment.lower():
@@ -46,69 +53,76 @@ def check(code: Code) -> Iterator[Report]:
         elif not public and known and code.diff and not _in_mask(code, name.text):
             message = f"{name.text} is not in INTERNAL_GUP_FLAGS, so is_valid_gup_args() lets everybody pass it{WHY}"
             yield Report([name], message)
-        elif public and known and not _considered(code, name.text):
+        elif public and known and not _considered(code, uses.get(name.text, ())):
             message = f"{name.text} is external, and neither gup_fast_fallback()'s mask nor pin_user_pages.rst has it"
             yield Report([name], message, severity=Severity.NOTE)
 
 
-def _renamed(code: Code, name: Token, value: str) -> bool:
-    """The same name, or the same value, is removed by the patch."""
-    for text in (text for other in code.patch if other.diff for text in other.diff.removed()):
-        words = text.replace("(", " ").split()
-        if name.text in words or (value in words and "FOLL_" in text):
-            return True
-    return False
+def _removed(code: Code) -> frozenset[str]:
+    """The words, names and values among them, of the lines with a flag that the patch removes."""
+    texts = (text for other in code.patch if other.diff for text in other.diff.removed())
+    return frozenset(word for text in texts if "FOLL_" in text for word in text.replace("(", " ").split())
 
 
-def _comment(code: Code, name: Token) -> str:
-    """The comment on the line of a definition or directly above it; '' where there is none."""
-    texts: dict[int, str] = {}
-    for comment in code.comments:
-        texts[comment.line] = texts.get(comment.line, "") + comment.text
-    coded = {token.line for token in code.tokens}
-    found = [texts.get(name.line, "")]
-    line = name.line - 1
-    while line in texts and line not in coded:
-        found.insert(0, texts[line])
-        line -= 1
-    return " ".join(found).strip()
+class _Comments:
+    """The comments of a file, by line."""
+
+    def __init__(self, code: Code) -> None:
+        self._texts: dict[int, str] = {}
+        for comment in code.comments:
+            self._texts[comment.line] = self._texts.get(comment.line, "") + comment.text
+        self._coded = {token.line for token in code.tokens}
+
+    def of(self, name: Token) -> str:
+        """The comment on the line of a definition or directly above it; '' where there is none."""
+        found = [self._texts.get(name.line, "")]
+        line = name.line - 1
+        while line in self._texts and line not in self._coded and len(found) < LONGEST:
+            found.append(self._texts[line])
+            line -= 1
+        return " ".join(reversed(found)).strip()
 
 
-def _set_by_mm(code: Code, flag: str) -> bool:
-    """Somewhere in mm/ the patch sets the flag (|= FLAG, or FLAG in an argument), and nowhere else is it named."""
-    found = False
+def _uses(code: Code) -> dict[str, list[tuple[Code, int]]]:
+    """Where in the patch each flag is named: (file, index of the token)."""
+    found: dict[str, list[tuple[Code, int]]] = {}
     for other in code.patch:
-        for n in other.words(flag):
-            token = other.tokens[n]
-            if other.path == code.path or not other.changed(token):
-                continue
-            if not other.path.startswith("mm/"):
-                return False
-            start = n
-            while start and other.tokens[start - 1].text not in (";", "{", "}"):
-                start -= 1
-            around = [t.text for t in other.tokens[start:n]]
-            # tested (`flags & FLAG`) or accepted (`flags & ~(.. | FLAG)`) is not set
-            found = found or "|=" in around or (around[-1:] == ["|"] and "&" not in around and "~" not in around)
+        for n, token in enumerate(other.tokens):
+            if token.text.startswith("FOLL_"):
+                found.setdefault(token.text, []).append((other, n))
     return found
 
 
-def _in_mask(code: Code, flag: str) -> bool:
-    tokens = code.tokens
-    masks = list(code.words("INTERNAL_GUP_FLAGS"))
-    return any(t.text == flag for n in masks for t in tokens[n : n + 40])
-
-
-def _considered(code: Code, flag: str) -> bool:
-    """The patch says whether the fast functions accept the flag: in their mask (mm/gup.c:3445) or in the guide."""
-    for other in code.patch:
-        if other.path == GUIDE:
-            return True
-        if other.path != "mm/gup.c":
+def _set_by_mm(code: Code, uses: Iterable[tuple[Code, int]]) -> bool:
+    """Somewhere in mm/ the patch sets the flag (|= FLAG, or FLAG in an argument), and nowhere else is it named."""
+    found = False
+    for other, n in uses:
+        if other.path == code.path or not other.changed(other.tokens[n]):
             continue
-        tokens = other.tokens
-        for n in other.words(flag):
-            around = [t.text for t in tokens[max(n - 40, 0) : n]]
-            if "~" in around[-around[::-1].index(";") :] if ";" in around else "~" in around:
-                return True
-    return False
+        if not other.path.startswith("mm/"):
+            return False
+        around = _before(other, n)
+        # tested (`flags & FLAG`) or accepted (`flags & ~(.. | FLAG)`) is not set
+        found = found or "|=" in around or (around[-1:] == ["|"] and "&" not in around and "~" not in around)
+    return found
+
+
+def _before(code: Code, n: int) -> list[str]:
+    """What stands before a token in its statement."""
+    start = n
+    while start > max(n - REACH, 0) and code.tokens[start - 1].text not in (";", "{", "}"):
+        start -= 1
+    return [token.text for token in code.tokens[start:n]]
+
+
+def _in_mask(code: Code, flag: str) -> bool:
+    """INTERNAL_GUP_FLAGS has the flag."""
+    masks = islice(code.words("INTERNAL_GUP_FLAGS"), 4)
+    return any(t.text == flag for n in masks for t in code.tokens[n : n + 40])
+
+
+def _considered(code: Code, uses: Iterable[tuple[Code, int]]) -> bool:
+    """The patch says whether the fast functions accept the flag: in their mask (mm/gup.c:3445) or in the guide."""
+    if any(other.path == GUIDE for other in code.patch):
+        return True
+    return any(other.path == "mm/gup.c" and "~" in _before(other, n) for other, n in uses)

@@ -98,53 +98,52 @@ class _Callers:
 
     def __init__(self, code: Code) -> None:
         self._code = code
-        self._named: dict[str, Function] = {f.name: f for f in code.functions if f.name and f.opened and not f.macro}
-        self._by: dict[str, list[Function]] = {}
-        self._speaks: set[Function] = set()
-        for function in code.functions:
-            tokens = [*function.header, *(t for s in function.walk() for t in s.tokens)]
-            for n, token in enumerate(tokens):
-                if token.text in self._named and token.text != function.name:
-                    # what has no name is a piece of a function where it calls something, else a table of functions
-                    call = not code.whole and [t.text for t in tokens[n + 1 : n + 2]] == ["("]
-                    if function.name or call:
-                        self._by.setdefault(token.text, []).append(function)
-                if token.text in GIVEN or any(word in token.text for word in LOCK_WORDS):
-                    self._speaks.add(function)
+        self._named = {f.name: f for f in code.functions if f.name and f.opened and not f.macro}
         self._count = Counter(token.text for token in code.tokens if token.text in self._named)
         self._told = sorted({comment.line for comment in code.comments if _about_lock(comment.text)})
-        self._free: dict[Function, bool] = {}
+        # a function is not known to be free of the lock if it says something of it, or if one is that calls it
+        calls: dict[Function, set[Function]] = {}
+        todo: list[Function] = []
+        for function in code.functions:
+            speaks = False
+            tokens = [*function.header, *(t for s in function.walk() for t in s.tokens)]
+            for n, token in enumerate(tokens):
+                speaks = speaks or token.text in GIVEN or any(word in token.text for word in LOCK_WORDS)
+                # what has no name is a piece of a function where it calls something, else a table of functions
+                if token.text in self._named and (
+                    function.name or (not code.whole and [t.text for t in tokens[n + 1 : n + 2]] == ["("])
+                ):
+                    calls.setdefault(function, set()).add(self._named[token.text])
+            # what has no name in a whole file is no function: module_init(..)
+            known = function.whole and self._starts(function) and not self._remarked(function)
+            if speaks or not (known or (code.whole and not function.name)):
+                todo.append(function)
+        self._doubtful: set[Function] = set(todo)
+        while todo:
+            for called in calls.get(todo.pop(), ()):
+                if called not in self._doubtful:
+                    self._doubtful.add(called)
+                    todo.append(called)
 
     def free(self, function: Function) -> bool:
         """Neither the function nor anybody who calls it says anything of the lock, and all of them are known."""
-        if function not in self._free:
-            self._free[function] = "locked" not in (function.name or "") and self._alone(function)
-        return self._free[function]
+        if not _entry(function) and not self._private(function):
+            self._code.abstain("needs the callers in other files")
+        return "locked" not in (function.name or "") and function not in self._doubtful
 
-    def _alone(self, function: Function) -> bool:
-        todo, seen = [function], {function}
-        while todo:
-            now = todo.pop()
-            if not now.whole or now in self._speaks or not self._starts(now) or self._remarked(now):
-                return False
-            for caller in self._by.get(now.name or "", ()):
-                if caller not in seen:
-                    seen.add(caller)
-                    todo.append(caller)
-        return True
+    def _private(self, function: Function) -> bool:
+        """Only the file itself can call it by name."""
+        return not self._code.path.endswith(".h") and any(token.text == "static" for token in function.header)
 
     def _starts(self, function: Function) -> bool:
         """Who calls it is seen: it is static and named elsewhere in the file, or a system call."""
-        texts = [token.text for token in function.header]
         name = function.name or ""
         if not name or "fault" in name:
             return False
-        if texts[0].startswith(("SYSCALL_DEFINE", "COMPAT_SYSCALL_DEFINE")):
+        if _entry(function):
             return True
-        if "static" not in texts or self._code.path.endswith(".h"):
-            self._code.abstain("needs the callers in other files")
-            return False
-        return self._count[name] > 1 and (self._code.whole or self._code.changed(*function.header))
+        seen = self._code.whole or self._code.changed(*function.header)
+        return self._private(function) and self._count[name] > 1 and seen
 
     def _remarked(self, function: Function) -> bool:
         """A comment in the function, or right above it, speaks of the lock."""
@@ -152,6 +151,11 @@ class _Callers:
         first = min(lines, default=0) - ABOVE
         last = max((s.span[1] for s in function.statements), default=first)
         return bisect_left(self._told, first) < bisect_right(self._told, last)
+
+
+def _entry(function: Function) -> bool:
+    """A system call."""
+    return bool(function.header) and function.header[0].text.startswith(("SYSCALL_DEFINE", "COMPAT_SYSCALL_DEFINE"))
 
 
 def _about_lock(text: str) -> bool:

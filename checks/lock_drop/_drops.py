@@ -7,11 +7,12 @@ Shared by the rules of this family. `kernel.DROPS` says which calls, and how eac
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from reviewbot.c.code import Call, Code, calls
 from reviewbot.c.paths import Fact, Outcome, Paths
-from reviewbot.c.skeleton import Function, Statement
+from reviewbot.c.skeleton import Function, Statement, StatementKind
 from reviewbot.c.tokens import Kind
 from reviewbot.kernel import ALLOWING_FLAGS, DROPS, Drop, Tells, drop_of, flag_tokens, has_word, mentions, told_in
 
@@ -31,6 +32,8 @@ class At(NamedTuple):
 
 
 KEPT = At(-1)
+ERRORS = ("VM_FAULT_ERROR", "VM_FAULT_OOM", "VM_FAULT_SIGBUS", "VM_FAULT_SIGSEGV", "VM_FAULT_HWPOISON")
+_BRANCHES = frozenset((StatementKind.IF, StatementKind.LOOP, StatementKind.DO))
 
 
 def dropping(
@@ -46,12 +49,18 @@ def dropping(
             continue
         if call.name == "handle_mm_fault":
             flags = flag_tokens(function, call.arguments[2]) if len(call.arguments) > 2 else []
-            unseen = expected and any(t.kind is Kind.WORD and not t.text.isupper() for t in flags)
+            unseen = expected and _one_variable(call)
             if has_word(flags, "FAULT_FLAG_RETRY_NOWAIT") or not (has_word(flags, *ALLOWING_FLAGS) or unseen):
                 continue
             if code.version and code.version < (6, 6) and has_word(flags, "FAULT_FLAG_VMA_LOCK"):
                 continue
         yield call, drop
+
+
+def _one_variable(call: Call) -> bool:
+    """`flags`, `flags | FAULT_FLAG_VMA_LOCK`."""
+    given = call.arguments[2] if len(call.arguments) > 2 else ()
+    return not any(t.text in ("?", "(", "~") for t in given) and any(not t.text.isupper() for t in given[:1])
 
 
 def target(statement: Statement, call: Call) -> str | None:
@@ -69,10 +78,17 @@ def ways(statement: Statement, call: Call, drop: Drop) -> tuple[Way, ...]:
     result = target(statement, call) or "".join(t.text for t in call.tokens)
     retry, completed = f"{result}&VM_FAULT_RETRY", f"{result}&VM_FAULT_COMPLETED"
     if drop.tells is Tells.RETRY:
+        # never together with an error bit (mm/filemap.c:3301), and only where it was allowed
+        flags = call.text(2) if call.name == "handle_mm_fault" else ""
+        gone = (
+            (result, True),
+            *((f"{result}&{code}", False) for code in ERRORS),
+            *([(f"{flags}&FAULT_FLAG_ALLOW_RETRY", True)] if flags.isidentifier() else []),
+        )
         return (
             Way(False, ((retry, False), (completed, False))),
-            Way(True, ((result, True), (retry, True), (completed, False))),
-            Way(True, ((result, True), (retry, False), (completed, True))),
+            Way(True, (*gone, (retry, True), (completed, False))),
+            Way(True, (*gone, (retry, False), (completed, True))),
         )
     name, dropped = result, drop.tells in (Tells.NONZERO, Tells.UNLOCKED)
     if drop.tells in (Tells.LOCKED, Tells.UNLOCKED, Tells.PREV):
@@ -94,10 +110,15 @@ def _ored(statement: Statement, call: Call) -> bool:
 class DropPaths:
     """At each statement of a function: by which call the lock may be dropped on arrival there.
 
-    `renews` says of a statement that it makes all well again: the lock is retaken, the pointer looked up.
+    `renews` says of a statement that it makes all well again: the lock is retaken, the pointer looked up. `of_lock`:
+    it is the lock that is followed, not what it kept alive.
     """
 
-    def __init__(self, code: Code, function: Function, renews: Callable[[Statement], bool]) -> None:
+    def __init__(
+        self, code: Code, function: Function, renews: Callable[[Statement], bool], *, of_lock: bool = True
+    ) -> None:
+        self._of_lock = of_lock
+        self._function = function
         self.calls: list[tuple[Statement, Call, Drop]] = []
         self._by: dict[Statement, list[int]] = {}
         statements = list(function.walk())
@@ -119,6 +140,34 @@ class DropPaths:
             return ()
         return [self.calls[n] for n in sorted({state.call for state in states})]
 
+    def tested(self, statement: Statement) -> Sequence[tuple[Statement, Call, Drop]]:
+        """The calls that dropped the lock on some way to a statement, of which the function asks whether they did.
+
+        An answer that nobody asked for is not of this kind: then every way leads everywhere.
+        """
+        states = self._paths.states(statement) if self._paths else ()
+        found = []
+        for state in sorted(set(states)):
+            if state.call < 0:
+                continue
+            at, call, drop = self.calls[state.call]
+            if drop.tells is Tells.RETRY:
+                word: str | None = "VM_FAULT_COMPLETED" if state.way == 2 else "VM_FAULT_RETRY"
+            elif drop.tells is Tells.LOCKED:
+                word = told_in(call, drop)
+            else:
+                word = target(at, call)
+            if word is not None and word in self._asked:
+                found.append(self.calls[state.call])
+        return found
+
+    @cached_property
+    def _asked(self) -> frozenset[str]:
+        """All words of all conditions."""
+        return frozenset(
+            t.text for s in self._function.walk() if s.kind in _BRANCHES for t in s.tokens if t.kind is Kind.WORD
+        )
+
     def _step(self, statement: Statement, state: At, known: Mapping[str, bool]) -> Sequence[Outcome[At]]:
         numbers = self._by.get(statement)
         if numbers is None:
@@ -126,8 +175,12 @@ class DropPaths:
         if len(numbers) > 1:
             return (Outcome(KEPT),)  # nobody writes two of them into one statement
         _, call, drop = self.calls[numbers[0]]
+        if not self._of_lock and self._renews(statement):
+            return [Outcome(KEPT, way.told) for way in ways(statement, call, drop)]
+        # a call that needs the lock and kept it: it was held, whatever was not seen of that
+        kept = KEPT if self._of_lock else state
         return [
-            Outcome(At(numbers[0], n) if way.dropped else state, way.told)
+            Outcome(At(numbers[0], n) if way.dropped else kept, way.told)
             for n, way in enumerate(ways(statement, call, drop))
         ]
 

@@ -66,6 +66,18 @@ def _assigned(
                         () if at is name else (([at], "declared here"),),
                     ),
                 )
+        elif type_ is None and (what := _fault_value(value)) and what.text in FAULT_FUNCTIONS:
+            # not seen declared: an errno beside it tells
+            errno_too = _errno_of(function, name.text)
+            if errno_too and declared_at(function, name.text, code.functions) is None:
+                yield (
+                    name.text,
+                    Report(
+                        tokens[n - 1 : n + 2],
+                        f"'{name.text}' is given what {what.text}() returns, a vm_fault_t, and an errno",
+                        ((errno_too, "errno"),),
+                    ),
+                )
         elif type_ == "vm_fault_t" and (errno := _errno(value)):
             yield None, Report(errno, f"an errno is put into '{name.text}', which is a vm_fault_t")
 
@@ -108,6 +120,18 @@ def _compared(types: Mapping[str, str], statement: Statement) -> Iterator[Report
         if after[:2] == ["<", "0"] or (after[:2] in (["==", "-"], ["!=", "-"]) and after[2:3] and _is_errno(after[2])):
             end = n + 3 + (after[0] != "<")
             yield Report(tokens[n:end], f"'{token.text}' is a vm_fault_t, and is compared with an errno")
+
+
+def _errno_of(function: Function, name: str) -> list[Token]:
+    """`name = -ENOMEM` anywhere in the function."""
+    for statement in function.walk():
+        tokens = statement.tokens
+        for n, token in enumerate(tokens[:-2]):
+            if token.text == name and tokens[n + 1].text == "=" and (not n or tokens[n - 1].text not in ("->", ".")):
+                errno = _errno(_value(tokens, n + 2))
+                if errno and errno[0].text == "-":
+                    return errno
+    return []
 
 
 def _value(tokens: Sequence[Token], start: int) -> tuple[Token, ...]:

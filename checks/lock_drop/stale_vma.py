@@ -130,7 +130,7 @@ def _unasked(
 
 def _answered(code: Code, function: Function, name: str) -> Iterator[Report]:
     """Uses where every way has been told that the lock was dropped, and none has looked the pointer up again."""
-    paths = DropPaths(code, function, lambda s: _renewed(s, name))
+    paths = DropPaths(code, function, lambda s: _renewed(s, name), of_lock=False)
     for statement in function.walk() if paths.calls else ():
         use = next(pointer_uses(statement.tokens, name), None)
         if use is None or (_renewed(statement, name) and not reads_first(statement, name)):
@@ -154,7 +154,7 @@ def _unlocked(code: Code, function: Function) -> Iterator[Report]:
     paths = DropPaths(code, function, _may_take)
     for statement in function.walk() if paths.calls else ():
         for need in calls(statement.tokens, *NEED_LOCK):
-            for _, call, drop in paths.dropped(statement)[:1]:
+            for _, call, drop in (paths.tested(statement) or paths.dropped(statement))[:1]:
                 if not drop.held:
                     yield Report(
                         need.tokens,

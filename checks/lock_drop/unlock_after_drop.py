@@ -42,7 +42,7 @@ def check(code: Code) -> Iterator[Report]:
         around = conditions(function)
         for statement in function.walk():
             for release in (*unlocks(statement), *calls(statement.tokens, *VMA_UNLOCKS)):
-                by = paths.dropped(statement)
+                by = paths.tested(statement) or paths.dropped(statement)
                 if not by or any(drop.held or not _same_lock(call, release) for _, call, drop in by):
                     continue
                 _, call, drop = by[0]

@@ -10,7 +10,7 @@ from reviewbot.checks.lockdep._held import Asserted, Held, Site, asserted, calle
 
 from reviewbot.c.code import Call, Code, calls
 from reviewbot.c.skeleton import Function
-from reviewbot.kernel import substituted
+from reviewbot.kernel import has_word, substituted
 from reviewbot.model import Severity
 from reviewbot.rule import Report, code_rule
 
@@ -48,6 +48,9 @@ def check(code: Code) -> Iterator[Report]:
     sites = callers(code, {a.function for a in found})
     # who asks for one flavour of one lock has thought of it for the others
     chosen = {a.function for a in found if a.how is not None}
+    if not code.whole and any(a.how is None and has_word(a.function.header, "static") for a in found):
+        # but for the functions that the patch brings along nobody knows their callers
+        code.abstain()
     for a in found:
         yield from _here(code, a) or _called(code, a, sites.get(a.function, []), a.function in chosen)
 

@@ -38,7 +38,7 @@ API = Scope(exclude=(*Scope().exclude, "include/linux/mmap_lock.h", "mm/mmap_loc
     scope=API,
     style=True,
     confidence=Confidence.HIGH,
-    yields_to=("mmap-lock/direct-mmap-sem",),
+    yields_to=("mmap-lock/direct-mmap-sem", "lockdep/wrong-lock-asserted"),
 )
 def check(code: Code) -> Iterator[Report]:
     """Assertions whose operand is the lock of an mm; another structure's mmap_lock is none of ours."""

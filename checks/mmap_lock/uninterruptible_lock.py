@@ -14,14 +14,16 @@ from reviewbot.model import Severity
 from reviewbot.rule import Report, Scope, code_rule
 
 KILLABLE = {"mmap_read_lock": "mmap_read_lock_killable", "mmap_write_lock": "mmap_write_lock_killable"}
-# fault in pages, and may be at it for long; they return an error: mm/gup.c:1594, :1720, :2480-3640, mm/hmm.c:576
+# fault in pages, and may be at it for long; they return an error: mm/gup.c:1635, :1866, :2450-3680, mm/hmm.c:582
 FAULTS = re.compile(
     r"fixup_user_fault\Z|(?:__)?(?:get|pin)_user_pages(?:_remote|_locked)?\Z|hmm_range_fault\w*\Z|faultin_page_range\Z"
     r"|populate_vma_page_range\Z|do_mmap\Z|__access_remote_vm\Z"
 )
 # another task's mm, which that task may hold for as long as it likes: kernel/fork.c, mm/rmap.c
 FOREIGN = ("get_task_mm", "mm_access", "mmget_not_zero", "proc_mem_open")
-HANDLER = re.compile(r"(?:\A|_)ioctl(?:\Z|_)|\A(?:__|do_)?sys_|_show\Z|_seq_start\Z|\Aproc_\w+(?:read|write|open)\Z")
+HANDLER = re.compile(
+    r"(?:\A|_)ioctl(?:\Z|_)|\A(?:(?:__|do_)?sys|ksys|prctl)_|_(?:show|store|seq_start)\Z|\Aproc_\w+(?:read|write|open)\Z"
+)
 _MOST = 20  # loops of a function that are looked at
 # types of a function that returns no errno
 NO_ERRNO = ("void", "bool", "vm_fault_t", "irqreturn_t", "u32", "unsigned", "u64", "gfp_t")
@@ -125,8 +127,11 @@ def _why(code: Code, function: Function, statement: Statement, call: Call, known
 
 def _handler(function: Function) -> bool:
     head = function.header[0].text if function.header else ""
-    return head.startswith(("SYSCALL_DEFINE", "COMPAT_SYSCALL_DEFINE")) or bool(
-        function.name and HANDLER.search(function.name)
+    return (
+        head.startswith(("SYSCALL_DEFINE", "COMPAT_SYSCALL_DEFINE"))
+        # the read and write of a file's operations: struct file *file, char __user *buf
+        or (has_word(function.header, "file") and has_word(function.header, "__user"))
+        or bool(function.name and HANDLER.search(function.name))
     )
 
 

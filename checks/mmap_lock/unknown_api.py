@@ -41,6 +41,10 @@ def check(code: Code) -> Iterator[Report]:
             right = _meant(call.name)
             cure = substituted(code, call.tokens[:1], right) if right else None
             yield Report(call.tokens, f"{call.name}() {wrong[call.name]}", suggestion=cure)
+    if code.facts is None and any(
+        _on_an_mm(call, mms) for call in code.calls(*(names - own - wrong.keys() - MMAP_API.keys()))
+    ):
+        code.abstain()
     words = {token.text for token in code.tokens if token.kind is Kind.WORD}
     for comment in code.comments:
         if "mm" not in comment.text or code.lines[comment.line].kind is LineKind.CONTEXT:
@@ -66,6 +70,7 @@ def _unknown(code: Code, name: str, known_by: re.Pattern[str]) -> str | None:
         return None if known or not (code.whole or name in MMAP_NEVER) else "is not in this tree"
     if name in MMAP_NEVER:
         return "has never existed"
+    # any other name may be newer than what is known here
     gone = MMAP_API.get(name)
     if gone and (code.version is None or code.version >= gone):
         return f"is gone since v{gone[0]}.{gone[1]} at the latest"

@@ -267,6 +267,11 @@ class Held:
         return self._names[what.text]
 
     @cached_property
+    def released(self) -> frozenset[str]:
+        """All names of what is released."""
+        return frozenset(name for release in self.releases for name in self.names(release.what))
+
+    @cached_property
     def arrays(self) -> dict[str, Use]:
         """Arrays that the kernel's own functions fill, by name, where they are given as such."""
         return {use.what.text: use for use in self.takes if use.own and use.array and use.what.bare}
@@ -536,9 +541,11 @@ def helpers(code: Code) -> Helpers:
         if not held.takes and not held.releases:
             continue
         parameters = _parameters(function)
+        entry = held.flow.entry
+        good = frozenset((entry, *good_way(held, entry, lambda _: False))) if entry else frozenset()
         for n, name in enumerate(parameters):
             takes = {u.kind for u in held.takes if u.what.text == name}
-            releases = {u.kind for u in held.releases if name in held.names(u.what) and _hands_on(held, u.what)}
+            releases = {u.kind for u in held.releases if name in held.names(u.what) and _hands_on(held, u, good)}
             if name in held.assigned or held.referenced:
                 continue
             if takes and not releases and len(takes) == 1:
@@ -555,8 +562,17 @@ def helpers(code: Code) -> Helpers:
     return found
 
 
-def _hands_on(held: Held, what: Operand) -> bool:
-    return all(one.alias is not None for name in held.names(what) for one in held.assigned.get(name, ()))
+def _hands_on(held: Held, use: Use, good: frozenset[Statement]) -> bool:
+    """What is released is nothing but what was given, and it is so on every way on which nothing fails."""
+    names = held.names(use.what)
+    return (
+        use.statement in good
+        and all(one.alias is not None for name in names for one in held.assigned.get(name, ()))
+        and all(
+            s.kind is not StatementKind.IF or names & {t.text for t in s.tokens}
+            for s in held.enclosing(use.statement)
+        )
+    )  # fmt: skip
 
 
 def _parameters(function: Function) -> list[str]:

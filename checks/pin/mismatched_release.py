@@ -127,6 +127,8 @@ def _is_mode(held: Held, text: str) -> bool:
         return False
     if "(" in text:
         return _QUESTION.search(text) is not None
+    if text in held.released:
+        return False
     return text not in ("ret", "err", "rc", "error", "r", "i") and text not in held.assigned
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from reviewbot.c.flow import Flow
@@ -40,6 +40,12 @@ class Fragment(NamedTuple):
 
     lines: tuple[Line, ...]
     section: str = ""
+
+
+# a series mostly stays with its files: what one patch makes of a file is what the next one finds
+@lru_cache(maxsize=6)
+def _tokenized(text: str) -> tuple[list[Token], list[Comment]]:
+    return tokenize(text.split("\n"), 0)
 
 
 class Code:
@@ -102,6 +108,8 @@ class Code:
 
     @cached_property
     def _read(self) -> list[tuple[list[Token], list[Comment]]]:
+        if self.file is not None:
+            return [_tokenized("\n".join(line.text for line in self.lines))]
         read, offset = [], 0
         for fragment in self.fragments:
             read.append(tokenize([line.text for line in fragment.lines], offset))

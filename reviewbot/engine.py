@@ -225,11 +225,12 @@ def _all_moved(report: Report, code: Code, removed: frozenset[str]) -> bool:
 
 
 def _function_moved(report: Report, code: Code, removed: frozenset[str]) -> bool:
-    """So is all that is seen of its function: what was changed on the way is the patch's own."""
+    """So is all that is seen of its function: what was changed on the way, were it its type, is the patch's own."""
     function = code.function_of(report.at[0])
     if function is None or not function.statements:
         return True
     first, last = function.statements[0].span[0], function.statements[-1].span[1]
+    first = min([first, *(token.line for token in function.header if token.line >= 0)])
     return all(
         not text or text in removed
         for line in code.lines[first : last + 1]

@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 from reviewbot.c.code import Call, Code, calls
 from reviewbot.c.flow import bare, decide, facts, split
 from reviewbot.c.paths import Fact, Outcome, Paths
+from reviewbot.c.pattern import MAX_REACH
 from reviewbot.c.skeleton import Function, Statement, StatementKind
 from reviewbot.c.tokens import Kind, Token
 from reviewbot.kernel import flag_tokens, has_word, is_mm, lock_operand, mm_of_lock
@@ -94,6 +95,8 @@ _RAW = ("down_", "up_", "downgrade_")
 _WORDS = frozenset((*_TAKE, *_KILLABLE, *_TRY, *_RELEASE, *_DOWNGRADE, *_NULL_IS_FREE))
 _FAULTS = frozenset(("handle_mm_fault",))
 _WATCHED = frozenset((*_WORDS, *_FAULTS, *_ZERO_IS_FREE))
+# a statement with more calls that may be about a lock is not read: real ones have under five
+_CALLS = 50
 # more outcomes of one statement than these are not told apart
 _MOST = 16
 _CONSTANTS = {"0": False, "false": False, "NULL": False, "1": True, "true": True}
@@ -120,6 +123,7 @@ class LockPaths:
             files = tuple(code.patch) or (code,)
             self._helpers = frozenset[str]().union(*(_helpers(file) for file in files)) - {function.name or ""}
         self._number: dict[Token, int] = {}
+        self._wild: set[Statement] = set()  # with more calls than are told apart
         self._targets: dict[Token, str] = {}  # where the result of a call goes
         self._relevant: dict[Statement, frozenset[str]] = {}
         self._paths: Paths[State] = Paths(code.flow(function), State(Mode.GIVEN), self._step)
@@ -161,7 +165,7 @@ class LockPaths:
         signal = tuple(_signal(statement, known))
         if not relevant:
             return (Outcome(state, signal),)
-        if statement.kind is StatementKind.OPAQUE:
+        if statement.kind is StatementKind.OPAQUE or statement in self._wild:
             return (Outcome(State(Mode.UNSURE)),)
         outcomes: list[Outcome[State]] = []
         for outcome in self._evaluated(statement, relevant, state):
@@ -175,7 +179,11 @@ class LockPaths:
         names = {a.text for a, b in pairwise(statement.tokens) if b.text == "(" and a.kind is Kind.WORD}
         lent = any(t.text.endswith("locked") for t in statement.tokens)
         found: set[str] = set()
-        for call in calls(statement.tokens, *(names if lent else filter(self._candidate, names))):
+        looked_at = tuple(calls(statement.tokens, *(names if lent else filter(self._candidate, names))))
+        if len(looked_at) > _CALLS:
+            self._wild.add(statement)
+            return frozenset(names)
+        for call in looked_at:
             name = call.name
             if (
                 name in self._helpers
@@ -213,10 +221,10 @@ class LockPaths:
         self, tokens: Sequence[Token], names: frozenset[str], state: State, depth: int = 0
     ) -> Iterator[Outcome[State]]:
         """The ways in which an expression is evaluated, each with what it comes to."""
-        inner, negated = bare(tokens)
-        if depth > _DEEP:
-            yield Outcome(State(Mode.UNSURE))
+        if depth > _DEEP or len(tokens) > MAX_REACH:
+            yield Outcome(State(Mode.UNSURE) if any(t.text in names for t in tokens) else state)
             return
+        inner, negated = bare(tokens)
         if not any(t.text in names for t in inner):
             value = _CONSTANTS.get("".join(t.text for t in inner))
             if value is None and len(inner) == 2 and inner[0].text == "-":
@@ -425,6 +433,9 @@ def _helpers(code: Code) -> frozenset[str]:
     found = _HELPERS.get(code)
     if found is not None:
         return found
+    if not any(t.text in _WORDS for t in code.tokens):
+        return _HELPERS.setdefault(code, frozenset())
+    code.effort.allow(len(code.tokens))  # found once a file, for all that ask; another file's may be spent
     _BUSY.add(code)
     try:
         names: set[str] = set()

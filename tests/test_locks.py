@@ -296,6 +296,15 @@ def test_a_function_of_the_file_that_releases_its_callers_lock_is_known() -> Non
     assert exits("lumen_look(mm); mmap_read_lock(mm); return 0;", before) == {"0": {READ}}
 
 
+def test_a_function_of_another_file_of_the_patch_is_known_too() -> None:
+    helper = code_of("void lumen_put(struct mm_struct *mm)\n{\n\tmmap_read_unlock(mm);\n}\n")
+    helper.effort.left = 0  # spent by whoever looked at it before
+    code, function = function_of("mmap_read_lock(mm); lumen_put(mm); return 0;")
+    code.patch = (code, helper)
+    (paths,) = lock_paths(code, function)
+    assert [way.state.mode for way in paths.exits] == [UNSURE]
+
+
 # -- several mms --------------------------------------------------------------------------------------------------
 
 

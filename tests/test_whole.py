@@ -188,6 +188,8 @@ def test_moved_once_and_written_once_is_one_finding() -> None:
 def test_what_was_changed_on_the_way_is_the_patchs_own() -> None:
     other = HERE.replace("+\tbad(1);\n", "+\tgood();\n+\tbad(1);\n").replace("+10,4", "+10,5")
     assert [f.preexisting for f in review(posted(GONE + other), [rule()]).findings] == [False]
+    exported = GONE.replace("-int walk", "-static int walk")
+    assert [f.preexisting for f in review(posted(exported + HERE), [rule()]).findings] == [False]
 
 
 def test_a_line_that_is_moved_into_another_function_is_new() -> None:

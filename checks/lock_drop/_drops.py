@@ -32,7 +32,14 @@ class At(NamedTuple):
 
 
 KEPT = At(-1)
-ERRORS = ("VM_FAULT_ERROR", "VM_FAULT_OOM", "VM_FAULT_SIGBUS", "VM_FAULT_SIGSEGV", "VM_FAULT_HWPOISON")
+ERRORS = (
+    "VM_FAULT_ERROR",
+    "VM_FAULT_OOM",
+    "VM_FAULT_SIGBUS",
+    "VM_FAULT_SIGSEGV",
+    "VM_FAULT_HWPOISON",
+    "VM_FAULT_LOCKED",
+)
 _BRANCHES = frozenset((StatementKind.IF, StatementKind.LOOP, StatementKind.DO))
 
 
@@ -82,7 +89,7 @@ def ways(statement: Statement, call: Call, drop: Drop) -> tuple[Way, ...]:
         flags = call.text(2) if call.name == "handle_mm_fault" else ""
         gone = (
             (result, True),
-            *((f"{result}&{code}", False) for code in ERRORS),
+            *no_code(result),
             *([(f"{flags}&FAULT_FLAG_ALLOW_RETRY", True)] if flags.isidentifier() else []),
         )
         return (
@@ -99,6 +106,14 @@ def ways(statement: Statement, call: Call, drop: Drop) -> tuple[Way, ...]:
         kept = ((retry, False),) if _ored(statement, call) else (*kept, (retry, False))
         return Way(False, kept), Way(True, ((name, True), (retry, True)))
     return Way(False, kept), Way(True, ((name, dropped),))
+
+
+def no_code(result: str) -> tuple[Fact, ...]:
+    """What the result surely is not where the lock was dropped: an error, a locked page, one other code."""
+    return (
+        *((f"{result}&{code}", False) for code in ERRORS),
+        *((f"{result}=={code}", False) for code in ("VM_FAULT_LOCKED", "VM_FAULT_NOPAGE")),
+    )
 
 
 def _ored(statement: Statement, call: Call) -> bool:

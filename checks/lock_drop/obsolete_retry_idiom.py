@@ -52,6 +52,8 @@ def _taken_away(code: Code, function: Function, statement: Statement) -> Iterato
         return
     if texts[at] == "=" and value[: len(target) + 1] != [*target, "&"]:
         return
+    if any([t.text for t in s.tokens[: at + 1]] == [*target, "="] and len(s.tokens) == at + 2 for s in function.walk()):
+        return  # put back as it was: taken out for one call, not for the next try
     # where nothing says TRIED, that is what the line should have said
     tried = any(mentions(s, "FAULT_FLAG_TRIED") for s in function.walk())
     alone = value[tilde:] in (["~", ALLOW], ["~", "(", ALLOW, ")"])

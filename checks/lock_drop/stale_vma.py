@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from reviewbot.checks.lock_drop._drops import DropPaths, dropping, target
+from reviewbot.checks.lock_drop._drops import DropPaths, dropping, no_code, target
 
 from reviewbot.c.code import Call, Code, assigned, calls
 from reviewbot.c.skeleton import Function, Statement, StatementKind
@@ -106,7 +106,7 @@ def _unasked(
         return
     result = target(statement, call)
     # a way on which the result is 0 is none on which a lock was dropped
-    known = (*around, (result, True)) if result and drop.tells is Tells.RETRY else tuple(around)
+    known = (*around, (result, True), *no_code(result)) if result and drop.tells is Tells.RETRY else tuple(around)
     cut = contradicts(known)
     flow = code.flow(function)
     for name in names:

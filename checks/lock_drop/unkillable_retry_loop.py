@@ -30,6 +30,7 @@ class _Loop(NamedTuple):
 
     condition: tuple[Token, ...]
     body: tuple[Statement, ...]
+    truth: bool = True  # False: the condition is that under which the loop is left
 
 
 @code_rule(Severity.WARNING, id="DR08", words=("hmm", "handle_mm_fault", "locked"))
@@ -40,7 +41,7 @@ def check(code: Code) -> Iterator[Report]:
         for loop in _loops(function):
             if report := _error_ignored(loop):
                 yield report
-            elif _again(loop.condition) and not _ends(loop.condition, loop.body):
+            elif _again(loop) and not _ends(loop.condition, loop.body):
                 fault = next((c for s in loop.body for c in _faults(s, helpers)), None)
                 if fault is not None and not (fault.name == "handle_mm_fault" and _others_ask(loop)):
                     yield Report(
@@ -85,17 +86,21 @@ def _loops(function: Function) -> Iterator[_Loop]:
         if s.kind in (StatementKind.LOOP, StatementKind.DO) and s.complete and s.head in ("while", "do"):
             if not endless(s):
                 yield _loop(function, s, [x for x in s.walk() if x is not s])
-        elif s.kind is StatementKind.CONTINUE and len(stack) > 1:
+        elif s.kind in (StatementKind.CONTINUE, StatementKind.BREAK, StatementKind.RETURN) and len(stack) > 1:
             test = stack[-1]
             loop = next((x for x in reversed(stack) if x.kind in (StatementKind.LOOP, StatementKind.DO)), None)
+            # a break in a switch leaves that
+            inside = stack[stack.index(loop) :] if loop is not None else ()
             if (
                 test.kind is StatementKind.IF
+                and not any(x.kind is StatementKind.SWITCH for x in inside)
                 and s in test.body
                 and loop is not None
                 and loop.complete
                 and endless(loop)
             ):
-                yield _loop(function, test, [x for x in loop.walk() if x is not loop])
+                body = [x for x in loop.walk() if x is not loop]
+                yield _loop(function, test, body, truth=s.kind is StatementKind.CONTINUE)
         elif s.kind is StatementKind.GOTO and s.tokens and labels.get(s.tokens[0].text, n) < n and stack:
             test = stack[-1]
             if test.kind is StatementKind.IF and s in test.body:
@@ -104,17 +109,17 @@ def _loops(function: Function) -> Iterator[_Loop]:
             stack.append(s)
 
 
-def _loop(function: Function, condition: Statement, body: Sequence[Statement]) -> _Loop:
+def _loop(function: Function, condition: Statement, body: Sequence[Statement], *, truth: bool = True) -> _Loop:
     """Its statements are looked at once more: loops may lie within each other, and many gotos go to one label."""
     for _ in body:
         function.effort.spend()
-    return _Loop(condition.tokens, tuple(body))
+    return _Loop(condition.tokens, tuple(body), truth)
 
 
-def _again(condition: Sequence[Token]) -> bool:
+def _again(loop: _Loop) -> bool:
     """It goes on because of -EBUSY, -EAGAIN, VM_FAULT_RETRY, or because the lock was dropped."""
-    for part in split(condition, "||"):
-        for operand, true in facts(part, True):
+    for part in split(loop.condition, "||" if loop.truth else "&&"):
+        for operand, true in facts(part, loop.truth):
             name, equals, value = operand.partition("==")
             if true and equals and value in ("-EBUSY", "-EAGAIN"):
                 return True
@@ -143,6 +148,8 @@ def _ends(condition: Sequence[Token], body: Sequence[Statement]) -> bool:
 
 def _error_ignored(loop: _Loop) -> Report | None:
     """`while (!locked || ret == -EBUSY)`: with the lock dropped the error of a fatal signal is not looked at."""
+    if not loop.truth:
+        return None
     parts = split(loop.condition, "||")
     for part in parts:
         told = facts(part, True)

@@ -14,6 +14,7 @@ from reviewbot.kernel import (
     DROPS,
     VMA_UNLOCKS,
     Drop,
+    Tells,
     conditions,
     has_word,
     lock_operand,
@@ -46,7 +47,7 @@ def check(code: Code) -> Iterator[Report]:
                 if not by or any(drop.held or not _same_lock(call, release) for _, call, drop in by):
                     continue
                 _, call, drop = by[0]
-                if _knows_more(around[statement], paths.calls):
+                if _knows_more(around[statement], paths.calls) or _unasked(code, function, by[0], statement):
                     continue
                 yield Report(
                     release.tokens,
@@ -107,6 +108,22 @@ def _knows_more(around: Sequence[tuple[str, bool]], dropping: Sequence[tuple[Sta
         or any(name in operand for name in (*DROPS, "fault_signal_pending"))
         for operand, _ in around
     )
+
+
+def _unasked(code: Code, function: Function, dropping: tuple[Statement, Call, Drop], release: Statement) -> bool:
+    """A way on which nothing asks leads there too: that is for retry-unhandled and locked-protocol."""
+    at, call, drop = dropping
+    name = told_in(call, drop) if drop.tells is Tells.LOCKED else None
+    words = (name,) if name else ("VM_FAULT_RETRY", "VM_FAULT_COMPLETED")
+    if drop.tells not in (Tells.LOCKED, Tells.RETRY) or mentions(at, "VM_FAULT_RETRY", "VM_FAULT_COMPLETED"):
+        return False
+    if mentions(release, *words):
+        return False
+
+    def asked(s: Statement) -> bool:
+        return mentions(s, *words, "fault_signal_pending") and s is not at
+
+    return any(s is release for s in code.flow(function).after(at, asked))
 
 
 def _sign(call: Call, drop: Drop) -> str:

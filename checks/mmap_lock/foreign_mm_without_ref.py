@@ -33,6 +33,8 @@ PUTS = ("mmput", "mmput_async")
 def check(code: Code) -> Iterator[Report]:
     """Locks of an mm that comes from a task or from a structure which keeps none of its users, and unlocks too late."""
     files = tuple(code.patch) or (code,)
+    gets: list[bool] = []  # somebody takes a reference; found out once, and only where it matters
+    kept: dict[tuple[str, bool], list[tuple[Code, tuple[Token, ...]]]] = {}
     for function in code.functions:
         if function.macro:
             continue
@@ -48,10 +50,13 @@ def check(code: Code) -> Iterator[Report]:
             comes = ((source, "comes from here"),) if source[0] not in call.tokens else ()
             if _of_task(function, source):
                 yield Report(call.tokens, f"{call.name}() locks the mm of a task that may exit meanwhile", comes)
-            elif not any(has_word(file.tokens, *GETS) for file in files) and (
-                kept := _kept(files, source[-1].text, weak=not comes)
-            ):
-                here = tuple((place, "kept here") for file, place in kept if file is code)
+                continue
+            gets = gets or [any(has_word(file.tokens, *GETS) for file in files)]
+            key = source[-1].text, not comes
+            if key not in kept:
+                kept[key] = [] if gets[0] else _kept(files, source[-1].text, weak=not comes)
+            if kept[key]:
+                here = tuple((place, "kept here") for file, place in kept[key] if file is code)
                 yield Report(
                     call.tokens,
                     f"{call.name}() locks an mm that '{source[-1].text}' keeps without a reference to its users",

@@ -10,7 +10,7 @@ from reviewbot.c.skeleton import Function, Statement, StatementKind
 from reviewbot.c.tokens import Token
 from reviewbot.kernel import MMAP_UNLOCKS, RAW_UNLOCKS, lock_operand, takes_vm_fault
 from reviewbot.locks import HELD, LockPaths, Mode, State, lock_paths
-from reviewbot.model import Severity
+from reviewbot.model import Confidence, Severity
 from reviewbot.rule import Report, code_rule
 
 UNLOCKS = (*MMAP_UNLOCKS, *RAW_UNLOCKS)
@@ -28,6 +28,7 @@ JUMPS = (StatementKind.GOTO, StatementKind.BREAK)
     Severity.ERROR,
     id="ML07",
     words=("mmap_read_", "mmap_write_", "mmap_sem"),
+    confidence=Confidence.HIGH,
 )
 def check(code: Code) -> Iterator[Report]:
     """Every way out on which the lock is surely held that was taken here, in functions that release it elsewhere."""

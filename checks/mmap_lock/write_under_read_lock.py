@@ -10,7 +10,7 @@ from reviewbot.c.skeleton import Function, Statement
 from reviewbot.c.tokens import Kind, Token
 from reviewbot.kernel import has_word, vma_names
 from reviewbot.locks import LockPaths, Mode, guarded, lock_paths
-from reviewbot.model import Severity
+from reviewbot.model import Confidence, Severity
 from reviewbot.rule import Report, code_rule
 
 # members that only a writer may change (include/linux/mm_types.h:690-760)
@@ -41,6 +41,7 @@ LOOKUPS = ("find_vma", "vma_lookup", "find_vma_intersection", "get_user_pages", 
     Severity.ERROR,
     id="ML10",
     words=("mmap_read_", "mmap_write_lock", "mmap_write_downgrade", "mmap_sem"),
+    confidence=Confidence.HIGH,
 )
 def check(code: Code) -> Iterator[Report]:
     """Changes at places that every way reaches with the lock taken for reading; and the other way round."""

@@ -235,9 +235,9 @@ def _subject(text: str) -> str:
 
 def _atoms(tokens: Sequence[Token], depth: int = 0) -> Iterator[str]:
     """The texts by which `decide` looks for the operands of a condition."""
-    bare_tokens, _ = bare(tokens)
-    if depth > MOST_DEEP or len(bare_tokens) > MOST_LONG:
+    if depth > MOST_DEEP or len(tokens) > MOST_LONG:
         return
+    bare_tokens, _ = bare(tokens)
     for operator in ("||", "&&"):
         parts = split(bare_tokens, operator)
         if len(parts) > 1:

@@ -133,12 +133,13 @@ def _review_file(
     if not candidates:
         return
     text = "\n".join(line.text for hunk in diff.hunks for line in hunk.lines)
-    if after.text:
-        text = f"{text}\n{after.text}"
-    candidates = [rule for rule in candidates if any(word in text for word in rule.words)]
+    near, whole = f"{text}\n{after.near}", f"{text}\n{after.text}"
+    candidates = [
+        rule for rule in candidates if any(word in (near if rule.needs == "diff" else whole) for word in rule.words)
+    ]
     if not candidates:
         return
-    budget.text -= len(text)
+    budget.text -= len(whole)
     if budget.text < 0:
         run.not_run.append(NotRun("reviewbot/too-large", f"more than is read of one patch: {diff.path}"))
         return

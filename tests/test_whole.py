@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+import pytest
 from test_engine import ADDS, ALL, NEUTRAL, file, hunk, posted, rule
 
 from reviewbot.c.code import Code, images
@@ -92,12 +93,29 @@ def test_what_the_tree_had_before_is_preexisting() -> None:
     assert [(f.span.line, f.preexisting) for f in reviewed.findings] == [(13, True), (9, False)]
 
 
-def test_a_rule_is_run_where_only_the_tree_has_its_word() -> None:
+@pytest.mark.parametrize(
+    ("word", "needs", "runs"),
+    [
+        ("second(", "diff", True),  # above the hunk, in the function that it changes
+        ("old(", "diff", False),  # in another function
+        ("old(", "file", True),
+        ("nowhere", "file", False),
+    ],
+)
+def test_a_rule_is_run_where_only_the_tree_has_its_word(word: str, needs: str, runs: bool) -> None:
     seen: list[Code] = []
-    review(posted(CHANGE), [looking(seen, word="old(")], files=Tree({"mm/x.c": (BEFORE, AFTER)}))
-    assert len(seen) == 1
-    review(posted(CHANGE), [looking(seen, word="old(")])
-    assert len(seen) == 1
+    review(posted(CHANGE), [looking(seen, needs, word)], files=Tree({"mm/x.c": (BEFORE, AFTER)}))
+    assert bool(seen) is runs
+    review(posted(CHANGE), [looking(seen, needs, word)])
+    assert len(seen) == runs
+
+
+def test_what_is_behind_the_last_function_is_near_a_change_there() -> None:
+    diff = file("@@ -12 +12,2 @@ int second(void)\n #define THIRD bad(3)\n+#define FOURTH 4\n")
+    seen: list[Code] = []
+    tree = Tree({"mm/x.c": (BEFORE, BEFORE + "#define FOURTH 4\n")})
+    review(posted(diff), [looking(seen, word="THIRD"), looking(seen, word="return a")], files=tree)
+    assert [code.near for code in seen] == ["\n#define THIRD bad(3)\n#define FOURTH 4"]
 
 
 def test_a_file_that_the_tree_does_not_have_is_reviewed_as_the_diff_shows_it() -> None:

@@ -3,16 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 from reviewbot.c.code import Call, Code, assigned, calls
-from reviewbot.c.flow import facts
+from reviewbot.c.flow import Edge, facts
 from reviewbot.c.skeleton import Function, Statement, StatementKind
 from reviewbot.kernel import (
     DROPS,
     LOCKED_CALLS,
     conditions,
+    contradicts,
     lock_operand,
     locked_argument,
     locks,
@@ -37,15 +38,16 @@ def check(code: Code) -> Iterator[Report]:
     """An int that is 1 at the call, tested before the unlock, and set to 1 again before the next call."""
     tested = {operand for f in code.functions for s in f.walk() if s.kind is IF for operand, _ in facts(s.tokens, True)}
     for function in code.functions:
+        around = conditions(function)
         for statement in function.walk():
             for call in calls(statement.tokens, *LOCKED_CALLS):
                 name = locked_argument(call)
                 if name:
                     yield from _held(code, function, statement, call)
                     yield from _before(function, call, name)
-                    yield from _after(code, function, statement, call, name)
+                    yield from _after(code, function, statement, call, name, contradicts(around[statement]))
             pointer = _written(statement)
-            if pointer in tested and (pointer, True) not in conditions(function)[statement]:
+            if pointer in tested and (pointer, True) not in around[statement]:
                 yield Report(
                     statement.tokens, f"'{pointer}' may be NULL, for it is tested elsewhere, and is written to"
                 )
@@ -196,7 +198,14 @@ def _before(function: Function, call: Call, name: str) -> Iterator[Report]:
         return
 
 
-def _after(code: Code, function: Function, statement: Statement, call: Call, name: str) -> Iterator[Report]:
+def _after(
+    code: Code,
+    function: Function,
+    statement: Statement,
+    call: Call,
+    name: str,
+    cut: Callable[[Statement, Edge], bool],
+) -> Iterator[Report]:
     flow = code.flow(function)
 
     def settled(s: Statement) -> bool:
@@ -204,7 +213,7 @@ def _after(code: Code, function: Function, statement: Statement, call: Call, nam
 
     mm = call.text(0)
     objects = {lock_operand(c) for s in function.walk() for c in (*locks(s), *unlocks(s))}
-    for reached in flow.after(statement, settled):
+    for reached in flow.after(statement, settled, cut):
         if settled(reached):
             continue
         for release in unlocks(reached):

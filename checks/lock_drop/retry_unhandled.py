@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from reviewbot.checks.lock_drop._drops import target
 
@@ -13,6 +13,8 @@ from reviewbot.c.skeleton import Statement, StatementKind
 from reviewbot.kernel import (
     ALLOWING_FLAGS,
     VMA_UNLOCKS,
+    conditions,
+    contradicts,
     flag_tokens,
     has_word,
     mentions,
@@ -30,6 +32,7 @@ TOLD = ("VM_FAULT_RETRY", "VM_FAULT_COMPLETED")
 def check(code: Code) -> Iterator[Report]:
     """Calls whose flags are seen to allow a retry; without ALLOW_RETRY the lock stays, and so does this rule."""
     for function in code.functions:
+        around: dict[Statement, tuple[tuple[str, bool], ...]] | None = None
         for statement in function.walk():
             for call in calls(statement.tokens, "handle_mm_fault"):
                 flags = flag_tokens(function, call.arguments[2]) if len(call.arguments) > 2 else []
@@ -54,7 +57,13 @@ def check(code: Code) -> Iterator[Report]:
                         or any(pointer_uses(s.tokens, vma))
                     )
 
-                for reached in code.flow(function).after(statement, stop, _signalled):
+                around = conditions(function) if around is None else around
+                other = contradicts(around[statement])
+
+                def cut(s: Statement, edge: Edge, other: Callable[[Statement, Edge], bool] = other) -> bool:
+                    return _signalled(s, edge) or other(s, edge)
+
+                for reached in code.flow(function).after(statement, stop, cut):
                     if settled(reached):
                         continue
                     released = next(unlocks(reached), None) or next(calls(reached.tokens, *VMA_UNLOCKS), None)

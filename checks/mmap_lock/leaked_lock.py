@@ -81,6 +81,7 @@ def _leaked(code: Code, function: Function, paths: LockPaths) -> Iterator[Report
     flow = code.flow(function)
     leading = {s for t in touching for s in flow.before(t, paths.touches)}
     free = {_text(e.statement) for e in paths.exits if e.state.mode is Mode.FREE}
+    numeric = _numeric(function)
     reached: set[Statement] = set()
 
     def culprit(s: Statement) -> tuple[State, Call] | None:
@@ -100,7 +101,7 @@ def _leaked(code: Code, function: Function, paths: LockPaths) -> Iterator[Report
         if s.kind in JUMPS and s not in leading:
             after = list(flow.after(s, lambda _: False))
             ends = [e for e in exits if e.state == state and e.statement in after]
-            if any(_leaks(e.statement, free, unlocks) for e in ends):
+            if any(_leaks(e.statement, free, unlocks, numeric) for e in ends):
                 reached.update(after)
                 yield _report(code, function, s, call, "leaves")
         elif s.kind in (StatementKind.GOTO, StatementKind.CONTINUE):
@@ -110,14 +111,23 @@ def _leaked(code: Code, function: Function, paths: LockPaths) -> Iterator[Report
     for e in exits:
         s = e.statement
         found = culprit(s) if s.kind is StatementKind.RETURN and s not in reached else None
-        if found and found[0] == e.state and _leaks(s, free, unlocks):
+        if found and found[0] == e.state and _leaks(s, free, unlocks, numeric):
             yield _report(code, function, s, found[1], "returns")
 
 
-def _leaks(s: Statement, free: set[str], unlocks: list[Statement]) -> bool:
+def _numeric(function: Function) -> bool:
+    """It returns a number, by its header: no pointer, nor a yes or no."""
+    texts = [t.text for t in function.header]
+    before = texts[: texts.index(function.name)] if function.name in texts else []
+    return bool(before) and not {"*", "bool"} & set(before)
+
+
+def _leaks(s: Statement, free: set[str], unlocks: list[Statement], numeric: bool) -> bool:
     """What is returned is not what says that the lock is held: an error, a result, or what an unlocked way returns."""
     text = _text(s)
     if text in ("", "NULL", "false") or text in RESULTS or text.startswith(ERRORS):
+        return True
+    if numeric and text.isidentifier() and not text.isupper() and text != "true":
         return True
     if text in ("0", "true") or text.isupper():
         return bool(free & {text, *RESULTS}) and any(u.extent[0] > s.extent[0] for u in unlocks)

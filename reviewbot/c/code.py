@@ -101,6 +101,24 @@ class Code:
         file = self.file
         return (file.after if self.side is LineKind.ADDED else file.before) or "" if file else ""
 
+    @property
+    def near(self) -> str:
+        """Of the whole file, the text from the } in the first column above each change to the one below it."""
+        if self.file is None:
+            return ""
+        kept: list[str] = []
+        start, wanted, touched = 0, 0, self._touched
+        for n, line in enumerate(self.lines):
+            if line.text[:1] == "}":
+                if wanted < len(touched) and touched[wanted] <= n:
+                    kept.extend(line.text for line in self.lines[start : n + 1])
+                    while wanted < len(touched) and touched[wanted] <= n:
+                        wanted += 1
+                start = n + 1
+        if wanted < len(touched):
+            kept.extend(line.text for line in self.lines[start:])
+        return "\n".join(kept)
+
     @cached_property
     def lines(self) -> tuple[Line, ...]:
         """All lines; a token's `line` is an index here."""

@@ -62,7 +62,7 @@ def _assigned(
                     name.text,
                     Report(
                         tokens[n - 1 : n + 1 + len(value)] if at is name else tokens[n - 1 : n + 2],
-                        f"{what.text} is a vm_fault_t, and '{name.text}' is declared {type_}",
+                        f"{_is(what)} a vm_fault_t, and '{name.text}' is declared {type_}",
                         () if at is name else (([at], "declared here"),),
                     ),
                 )
@@ -132,6 +132,10 @@ def _errno_of(function: Function, name: str) -> list[Token]:
                 if errno and errno[0].text == "-":
                     return errno
     return []
+
+
+def _is(what: Token) -> str:
+    return f"{what.text}() returns" if what.text in FAULT_FUNCTIONS else f"{what.text} is"
 
 
 def _value(tokens: Sequence[Token], start: int) -> tuple[Token, ...]:

@@ -153,7 +153,7 @@ def _misspelt(token: Token) -> Iterator[Report]:
     """VM_FAULT_RETRy."""
     right = SPELLING.get(token.text.upper())
     if right is not None and right != token.text:
-        yield Report([token], f"{token.text} is nothing: {right} is what is meant")
+        yield Report([token], f"{token.text} is defined nowhere: the name is {right}")
 
 
 def _nothing(code: Code, n: int, token: Token, defined: set[str]) -> Iterator[Report]:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
-from reviewbot.c.code import Code, Place, images
+from reviewbot.c.code import MOST_TEXT, Code, Place, images
 from reviewbot.c.skeleton import Function, TooMuchError
 from reviewbot.finding import Fault, Finding, Fold, NotRun, Review, fingerprint, order
 from reviewbot.model import Applied, LineKind, Patch, Series, Severity
@@ -22,10 +22,9 @@ from reviewbot.rule import CodeRule, Report
 MOST = 1_000
 
 
-# What is read of one patch: characters of the files that rules look at, and tokens of functions times rules. The
-# largest file of 6.12's mm/ has 0.2 million characters, and 0.07 million tokens; at these limits a patch takes
-# seconds (tests/bench/limits.py).
-MOST_TEXT, MOST_WORK = 2_000_000, 5_000_000
+# What is read of one patch besides MOST_TEXT: tokens of functions times rules. The largest file of 6.12's mm/ has 0.07
+# million tokens; at these limits a patch takes seconds (tests/bench/limits.py).
+MOST_WORK = 5_000_000
 
 
 class Files(Protocol):

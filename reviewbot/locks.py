@@ -120,8 +120,7 @@ class LockPaths:
         self._alone = alone  # no other mm is locked here
         self._helpers = frozenset[str]()
         if code not in _BUSY:
-            files = tuple(code.patch) or (code,)
-            self._helpers = frozenset[str]().union(*(_helpers(file) for file in files)) - {function.name or ""}
+            self._helpers = code.once("mmap lock helpers", _all_helpers) - {function.name or ""}
         self._number: dict[Token, int] = {}
         self._wild: set[Statement] = set()  # with more calls than are told apart
         self._targets: dict[Token, str] = {}  # where the result of a call goes
@@ -428,12 +427,16 @@ _HELPERS: WeakKeyDictionary[Code, frozenset[str]] = WeakKeyDictionary()
 _BUSY: set[Code] = set()
 
 
+def _all_helpers(files: Sequence[Code]) -> frozenset[str]:
+    return frozenset[str]().union(*(_helpers(file) for file in files))
+
+
 def _helpers(code: Code) -> frozenset[str]:
     """Functions of the file that take a lock for their caller or release their caller's, by themselves or by others."""
     found = _HELPERS.get(code)
     if found is not None:
         return found
-    if not any(t.text in _WORDS for t in code.tokens):
+    if not code.says(*_WORDS):
         return _HELPERS.setdefault(code, frozenset())
     code.effort.allow(len(code.tokens))  # found once a file, for all that ask; another file's may be spent
     _BUSY.add(code)

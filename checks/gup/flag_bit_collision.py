@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from reviewbot.c.code import Code
 from reviewbot.c.tokens import Token
@@ -40,7 +40,7 @@ def check(code: Code) -> Iterator[Report]:
     """Compared with the flags that the hunk shows and with all of the kernel: the tree's, else those of its version."""
     shown = [(name, bit_of(value)) for name, value in foll_definitions(code)]
     # a tree's flags are those after the patch
-    gone = () if code.facts else _removed_names(code)
+    gone = () if code.facts else code.once("removed flags", _removed_names)
     live = {flag: bit for flag, bit in live_bits(code).items() if flag not in gone}
     enums = code.version is None or code.version >= ENUMS
     first = FIRST_INTERNAL_BIT if code.path == "mm/internal.h" else 0
@@ -104,11 +104,11 @@ def bit_of(value: str) -> int | None:
     return None
 
 
-def _removed_names(code: Code) -> Collection[str]:
+def _removed_names(files: Sequence[Code]) -> Collection[str]:
     """Flags whose definition the patch removes: their bits are free."""
     return frozenset(
         word
-        for other in code.patch
+        for other in files
         if other.diff
         for text in other.diff.removed()
         for word in re.findall(r"\bFOLL_\w+", text)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from reviewbot.c.code import Code
@@ -28,13 +28,13 @@ def check(code: Code) -> Iterator[Report]:
     """Definitions that the patch adds; a flag or value that it also removes was renamed or moved."""
     public = code.path.startswith("include/")
     known = code.version is None or code.version >= (6, 3)
-    removed = _removed(code)
+    removed = code.once("removed words with flags", _removed)
     comments = _Comments(code)
     uses: dict[str, list[tuple[Code, int]]] | None = None
     for name, value in foll_definitions(code):
         if not code.changed(name) or (known and name.text in FOLL_BITS) or not removed.isdisjoint((name.text, value)):
             continue
-        uses = _uses(code) if uses is None else uses
+        uses = code.once("flags", _uses) if uses is None else uses
         comment = comments.of(name)
         if not comment:
             yield Report(
@@ -58,9 +58,9 @@ def check(code: Code) -> Iterator[Report]:
             yield Report([name], message, severity=Severity.NOTE)
 
 
-def _removed(code: Code) -> frozenset[str]:
+def _removed(files: Sequence[Code]) -> frozenset[str]:
     """The words, names and values among them, of the lines with a flag that the patch removes."""
-    texts = (text for other in code.patch if other.diff for text in other.diff.removed())
+    texts = (text for other in files if other.diff for text in other.diff.removed())
     return frozenset(word for text in texts if "FOLL_" in text for word in text.replace("(", " ").split())
 
 
@@ -83,11 +83,11 @@ class _Comments:
         return " ".join(reversed(found)).strip()
 
 
-def _uses(code: Code) -> dict[str, list[tuple[Code, int]]]:
+def _uses(files: Sequence[Code]) -> dict[str, list[tuple[Code, int]]]:
     """Where in the patch each flag is named: (file, index of the token)."""
     found: dict[str, list[tuple[Code, int]]] = {}
-    for other in code.patch:
-        for n, token in enumerate(other.tokens):
+    for other in files:
+        for n, token in enumerate(other.tokens if other.says("FOLL_") else ()):
             if token.text.startswith("FOLL_"):
                 found.setdefault(token.text, []).append((other, n))
     return found

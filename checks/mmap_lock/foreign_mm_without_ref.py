@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from reviewbot.c.code import Call, Code, assigned, calls
 from reviewbot.c.skeleton import Function, Statement
@@ -32,9 +33,6 @@ PUTS = ("mmput", "mmput_async")
 )
 def check(code: Code) -> Iterator[Report]:
     """Locks of an mm that comes from a task or from a structure which keeps none of its users, and unlocks too late."""
-    files = tuple(code.patch) or (code,)
-    gets: list[bool] = []  # somebody takes a reference; found out once, and only where it matters
-    kept: dict[tuple[str, bool], list[tuple[Code, tuple[Token, ...]]]] = {}
     for function in code.functions:
         if function.macro:
             continue
@@ -51,12 +49,12 @@ def check(code: Code) -> Iterator[Report]:
             if _of_task(function, source):
                 yield Report(call.tokens, f"{call.name}() locks the mm of a task that may exit meanwhile", comes)
                 continue
-            gets = gets or [any(has_word(file.tokens, *GETS) for file in files)]
-            key = source[-1].text, not comes
-            if key not in kept:
-                kept[key] = [] if gets[0] else _kept(files, source[-1].text, weak=not comes)
-            if kept[key]:
-                here = tuple((place, "kept here") for file, place in kept[key] if file is code)
+            if code.once("mm references", _gets):
+                continue  # somebody takes one
+            member, weak = source[-1].text, not comes
+            kept = code.once(f"mm in {member}, {weak}", partial(_kept, member=member, weak=weak))
+            if kept:
+                here = tuple((place, "kept here") for file, place in kept if file is code)
                 yield Report(
                     call.tokens,
                     f"{call.name}() locks an mm that '{source[-1].text}' keeps without a reference to its users",
@@ -94,11 +92,15 @@ def _of_task(function: Function, source: list[Token]) -> bool:
     return False
 
 
-def _kept(files: Sequence[Code], member: str, *, weak: bool) -> list[tuple[Code, tuple[Token, ...]]]:
+def _gets(files: Sequence[Code]) -> bool:
+    return any(file.says(*GETS) and has_word(file.tokens, *GETS) for file in files)
+
+
+def _kept(files: Sequence[Code], member: str, weak: bool) -> list[tuple[Code, tuple[Token, ...]]]:
     """Where an mm is put into a member of that name: `x->member = mm`; where `weak`, only beside an mmgrab()."""
     found = []
     for file in files:
-        if weak and not has_word(file.tokens, "mmgrab"):
+        if not file.says(member) or (weak and not has_word(file.tokens, "mmgrab")):
             continue
         tokens = file.tokens
         for n in file.words(member):

@@ -51,9 +51,7 @@ def check(code: Code) -> Iterator[Report]:
         if not (locks or around):
             continue
         names = vma_names(function)
-        mixed = any(has_word(s.tokens, "VM_MIXEDMAP") for s in function.walk()) or any(
-            True for file in code.patch or (code,) for _ in file.words("VM_MIXEDMAP")
-        )
+        mixed = code.once("VM_MIXEDMAP", _mixed)
         for s in function.walk():
             taken = _reading(locks, s) or around.get(s)
             if taken is None:
@@ -67,6 +65,10 @@ def check(code: Code) -> Iterator[Report]:
                 yield Report(call.tokens, f"{call.name}() {why}, {held}", ((taken.tokens, how),))
         for paths in locks:
             yield from _needless(function, paths, names)
+
+
+def _mixed(files: Sequence[Code]) -> bool:
+    return any(file.says("VM_MIXEDMAP") and any(True for _ in file.words("VM_MIXEDMAP")) for file in files)
 
 
 def _reading(locks: Sequence[LockPaths], s: Statement) -> Call | None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from reviewbot.checks.pin._pages import FLAGS, PIN, PINS, RELEASERS, Held, Use, count_of, mentions_pages
 
@@ -30,7 +30,7 @@ _OTHER = frozenset(("GFP_KERNEL_ACCOUNT", "__GFP_ACCOUNT", "SLAB_ACCOUNT", "GFP_
 )
 def check(code: Code) -> Iterator[Report]:
     """Each such call, where neither the file nor the patch knows of a limit."""
-    if "test" in code.path.rsplit("/", 1)[-1] or any(_accounts(other) for other in (code, *code.patch)):
+    if "test" in code.path.rsplit("/", 1)[-1] or code.once("accounts", _any_accounts):
         return
     for function in code.functions:
         if not mentions_pages(function, PINS) or not _asked_for_here(function):
@@ -49,6 +49,10 @@ def check(code: Code) -> Iterator[Report]:
                 ((use.call.tokens, "pins pages for long"),),
             )
             break
+
+
+def _any_accounts(files: Sequence[Code]) -> bool:
+    return any(file.readable and _accounts(file) for file in files)
 
 
 def _asked_for_here(function: Function) -> bool:

@@ -469,7 +469,11 @@ def fingerprints(rule: CodeRule, block: Block, view: View) -> Counter[tuple[str,
     return Counter((f.fingerprint, f.message, f.severity) for _, f in findings(rule._replace(style=False), block, view))
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+# find_vma() and the comparison with vm_start: the rule book's six lines; `->mmap` is looked for as it is written
+OF_LINES = frozenset(("vma/find-vma-as-lookup", "vma/removed-list-field"))
+
+
+@pytest.mark.parametrize("rule", [r for r in RULES if r.name not in OF_LINES], ids=lambda rule: rule.name)
 def test_one_token_a_line_gives_the_same_findings(rule: CodeRule) -> None:
     compared = 0
     for block in blocks(rule.name, registry.page(rule)):
@@ -549,8 +553,13 @@ def as_string(text: str) -> str:
 @pytest.mark.parametrize("rule", [r for r in RULES if r.name != "mmap-lock/stale-name"], ids=lambda rule: rule.name)
 def test_the_inside_of_a_comment_or_string_is_no_code(rule: CodeRule, wrap: object) -> None:
     assert callable(wrap)
+    speaks_of_comments = rule.name == "mmap-lock/unknown-api"  # with a note
+    if speaks_of_comments and wrap is not as_string:
+        return
     for block in blocks(rule.name, registry.page(rule)):
-        for marked in [row.number for row in block.rows() if row.severity]:
+        for marked in [
+            r.number for r in block.rows() if r.severity and not (speaks_of_comments and r.severity == "note")
+        ]:
             wrapped = block.map(
                 lambda file, marked=marked: [  # type: ignore[misc]
                     replace(

@@ -144,9 +144,9 @@ def _traced(code: Code, name: str) -> bool:
 
 def _removed(code: Code) -> Iterator[_Bit]:
     """Members on lines that the patch removes."""
-    for text in code.diff.removed() if code.diff else ():
-        if "FAULT_" in text:
-            yield from _members(tokenize([text])[0])
+    texts = list(code.diff.removed()) if code.diff else []
+    if any("FAULT_" in text for text in texts):
+        yield from _members(tokenize(texts)[0])
 
 
 def _misspelt(token: Token) -> Iterator[Report]:

@@ -35,14 +35,13 @@ OF_MM = {
     confidence=Confidence.HIGH,
 )
 def check(code: Code) -> Iterator[Report]:
-    """Members of what is a VMA or an mm, by declaration or name; one report for a line."""
+    """Members of what is a VMA or an mm, by declaration or name."""
     tokens = code.tokens
     known: dict[Function | None, dict[str, str]] = {}
     mms = mm_names(code)
-    said: set[int] = set()
     for n, token in enumerate(tokens):
         cure = OF_VMA.get(token.text) or OF_MM.get(token.text)
-        if cure is None or token.line in said or n == 0 or tokens[n - 1].text not in ("->", "."):
+        if cure is None or n == 0 or tokens[n - 1].text not in ("->", "."):
             continue
         owner = member_owner(tokens, n)
         if not owner or not code.changed(token):
@@ -58,6 +57,5 @@ def check(code: Code) -> Iterator[Report]:
             tag = known[function].get(name)
             found = not called and (tag == "mm_struct" or (tag is None and (is_mm(owner) or name in mms)))
         if found:
-            said.add(token.line)
             at = tokens[n - 1 - len(owner) : n + 1]
             yield Report(at, f"'{''.join(t.text for t in at)}' is gone since v6.1: {cure}")

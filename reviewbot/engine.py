@@ -279,9 +279,15 @@ def _findings(
             fingerprint=fingerprint(rule.name, code.path, name, key[1:], occurrence),
             rule_id=rule.id,
             yields_to=rule.yields_to,
-            fold=Fold.BUILD if rule.build else Fold.SERIES if rule.style else Fold.PATCH,
+            fold=_fold(rule, report),
             preexisting=preexisting,
         )
+
+
+def _fold(rule: CodeRule, report: Report) -> Fold:
+    if rule.build and report.severity is None:  # what is less than the rule's own severity does build
+        return Fold.BUILD
+    return Fold.SERIES if rule.style else Fold.PATCH
 
 
 def _touched(report: Report, code: Code) -> bool:

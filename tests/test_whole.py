@@ -15,7 +15,7 @@ from reviewbot.c.code import Code, images
 from reviewbot.c.skeleton import TooMuchError
 from reviewbot.engine import MOST, review
 from reviewbot.finding import Finding, Fold, NotRun
-from reviewbot.model import Applied, Facts, LineKind, Patch, Series, Whole
+from reviewbot.model import Applied, Facts, LineKind, Patch, Series, Severity, Whole
 from reviewbot.rule import CodeRule, Report
 from reviewbot.selection import FOLDED, Selection, select
 
@@ -244,6 +244,20 @@ def test_what_does_not_build_is_one_comment_a_series_and_asks_for_a_rebase() -> 
     assert len(found[1].places) == 3
     hidden = [f for f in select(review(posted(both), rules), ALL).findings if not f.shown]
     assert [(f.rule, f.why_not_shown) for f in hidden] == [("test/worse", FOLDED)]
+
+
+def test_what_a_rule_says_of_code_that_builds_is_apart() -> None:
+    def check(code: Code) -> Iterator[Report]:
+        for call in code.calls("bad"):
+            yield Report(call.tokens, "bad() is called")
+            yield Report(call.tokens, "bad() is odd", severity=Severity.NOTE)
+
+    series = posted(ADDS, ADDS)
+    assert [(f.fold, f.severity) for f in shown(series, rule(check=check, build=True))] == [
+        (Fold.BUILD, Severity.ERROR),
+        (Fold.PATCH, Severity.NOTE),
+        (Fold.PATCH, Severity.NOTE),
+    ]
 
 
 def test_one_rule_in_one_patch_needs_no_rebase_to_be_asked_for() -> None:

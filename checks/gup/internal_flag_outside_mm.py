@@ -37,6 +37,7 @@ CURES = {
 @code_rule(
     Severity.ERROR,
     id="FL01",
+    build=True,
     words=("FOLL_",),
     since="v5.6",
     scope=SCOPE,

@@ -12,7 +12,7 @@ from reviewbot.model import Confidence, Severity
 from reviewbot.rule import Report, code_rule
 
 
-@code_rule(Severity.ERROR, id="ML01", since="v5.8", words=("mmap_sem",), confidence=Confidence.HIGH)
+@code_rule(Severity.ERROR, id="ML01", since="v5.8", words=("mmap_sem",), build=True, confidence=Confidence.HIGH)
 def check(code: Code) -> Iterator[Report]:
     """Every `->mmap_sem` and `.mmap_sem` in code."""
     tokens = code.tokens

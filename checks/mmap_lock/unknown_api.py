@@ -24,6 +24,7 @@ OURS = re.compile(r"mmap_(?:read|write)_\w*(?:lock|downgrade)\w*\Z")
     since="v5.8",
     words=("mmap_", "mm_read_", "mm_write_", "mm_might_lock_read", "mm_release_fault_lock"),
     style=True,
+    build=True,
     confidence=Confidence.HIGH,
 )
 def check(code: Code) -> Iterator[Report]:

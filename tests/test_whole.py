@@ -6,13 +6,14 @@ The tree here is a dictionary; git's is test_tree.py's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 from test_engine import ADDS, ALL, NEUTRAL, file, hunk, posted, rule
 
-from reviewbot.c.code import Code, images
-from reviewbot.c.skeleton import TooMuchError
+from reviewbot.c.code import MOST_TEXT, Code, images
+from reviewbot.c.skeleton import Function, TooMuchError
+from reviewbot.c.tokens import Token
 from reviewbot.engine import MOST, review
 from reviewbot.finding import Finding, Fold, NotRun
 from reviewbot.model import Applied, Facts, LineKind, Patch, Series, Severity, Whole
@@ -185,6 +186,60 @@ def test_a_series_defines_what_its_added_lines_define() -> None:
     review(posted(header, ADDS), [looking(seen)])
     names = ("ONE", "two", "three", "four", "five")
     assert [name for name in names if seen[-1].defines(name)] == ["ONE", "two", "three"]
+
+
+def test_what_concerns_all_files_of_a_patch_is_asked_once() -> None:
+    asked: list[int] = []
+
+    def count(files: Sequence[Code]) -> int:
+        asked.append(len(files))
+        return len(files)
+
+    (patch,) = posted(ADDS + NEUTRAL.replace("mm/x.c", "mm/y.c")).patches
+    codes = images(patch.files, LineKind.ADDED)
+    assert [code.once("files", count) for code in codes] == [2, 2]
+    assert asked == [2]
+    assert Code("mm/z.c", []).once("files", count) == 1
+
+
+def test_a_file_says_what_is_in_its_text_unless_it_is_larger_than_is_read() -> None:
+    (patch,) = posted(CHANGE).patches
+    (code,) = images(patch.files, LineKind.ADDED)
+    assert (code.says("bad("), code.says("nowhere", "old("), code.readable) == (True, False, True)
+    applied = Tree({"mm/x.c": (BEFORE, AFTER)}).apply(patch)
+    (code,) = images(patch.files, LineKind.ADDED, applied=applied)
+    assert code.says("nowhere", "old(")
+    giant = AFTER + "\n" * MOST_TEXT
+    (code,) = images(patch.files, LineKind.ADDED, applied=Tree({"mm/x.c": (BEFORE, giant)}).apply(patch))
+    assert (code.says("old("), code.readable) == (False, False)
+
+
+def test_more_than_is_read_of_one_patch_is_refused_and_said() -> None:
+    lines = MOST_TEXT // 60
+    body = "+\tbad(1); /* as long a line as one can have in the kernel, or so */\n" * lines
+    giant = f"diff --git a/mm/b.c b/mm/b.c\n--- a/mm/b.c\n+++ b/mm/b.c\n@@ -1 +1,{lines + 1} @@\n int a;\n{body}"
+    reviewed = review(posted(ADDS + giant), [rule()])
+    assert [f.span.path for f in reviewed.findings] == ["mm/x.c"]
+    assert reviewed.not_run == (NotRun("reviewbot/too-large", "more than is read of one patch: mm/b.c"),)
+
+
+def test_a_function_that_is_larger_than_is_read_is_left_out_and_said() -> None:
+    calls = "\tbad(1);\n" * 200_000
+    texts = BEFORE + f"int giant(void)\n{{\n{calls}}}\n", AFTER + f"int giant(void)\n{{\n{calls}\tbad(2);\n}}\n"
+    diff = CHANGE + "@@ -200014 +200015,2 @@ int giant(void)\n \tbad(1);\n+\tbad(2);\n"
+
+    def check(code: Code) -> Iterator[Report]:
+        for function in code.functions:
+            for call in calls_of(function):
+                yield Report(call, "bad() is called")
+
+    def calls_of(function: Function) -> Iterator[tuple[Token, ...]]:
+        return (s.tokens for s in function.walk() if s.tokens and s.tokens[0].text == "bad")
+
+    rules = [rule(f"test/{n}", check=check) for n in range(10)]
+    reviewed = review(posted(diff), rules, files=Tree({"mm/x.c": texts}))
+    assert {f.function for f in reviewed.findings} == {"second"}
+    assert NotRun("reviewbot/too-large", "functions larger than is read of one patch: mm/x.c") in reviewed.not_run
 
 
 # -- moves ----------------------------------------------------------------------------------------

@@ -22,6 +22,9 @@ from reviewbot.rule import CodeRule, Report
 MOST = 1_000
 
 
+# Characters of a message: a name in it is a stranger's, and may be a megabyte long.
+LONGEST = 500
+
 # What is read of one patch besides MOST_TEXT: tokens of functions times rules. The largest file of 6.12's mm/ has 0.07
 # million tokens; at these limits a patch takes seconds (tests/bench/limits.py).
 MOST_WORK = 5_000_000
@@ -163,7 +166,7 @@ def _review_file(
             # what it had not reached of the old file must not count as brought about by the patch
             run.not_run.append(NotRun(rule.name, f"{cut} in {diff.path} before the patch"))
             continue
-        old = Counter(_key(report, before) for report in said_before)
+        old = _before(said_before, after, before)
         yield from _findings(rule, patch, (after, before), reports, old, run.removed)
     budget.work -= (most - after.effort.tokens) * len(candidates)
     if after.effort.skipped or before.effort.skipped:
@@ -198,6 +201,18 @@ def _key(report: Report, code: Code) -> tuple[str, ...]:
     """What makes two reports the same one on both sides of a patch: no line numbers, no white space."""
     function = code.function_of(report.at[0])
     return (function.name or "" if function else "", *(place.text for place in report.identity or report.at))
+
+
+def _before(reports: Sequence[Report], after: Code, before: Code) -> Counter[tuple[str, ...]]:
+    """How often each report was made before the patch; of a function that it renames, under every new name."""
+    old = Counter(_key(report, before) for report in reports)
+    names = {function.name or "" for function in before.functions} if reports else set[str]()
+    new = {function.name or "" for function in after.functions} if reports else set[str]()
+    for (name, *texts), times in list(old.items()):
+        if name not in new:
+            for other in new - names:
+                old[other, *texts] += times
+    return old
 
 
 def _moved_here(
@@ -255,7 +270,7 @@ def _findings(
         key = _key(report, code)
         occurrence = seen[key]
         seen[key] += 1
-        preexisting = occurrence < old[key] or not _touched(report, code)
+        preexisting = occurrence < old[key] or not _caused(report, code, before)
         if not preexisting and _all_moved(report, code, removed):
             preexisting = rule.style or (moved[key] > 0 and _function_moved(report, code, removed))
             moved[key] -= 1
@@ -269,7 +284,7 @@ def _findings(
             rule=rule.name,
             severity=severity,
             confidence=rule.confidence,
-            message=report.message,
+            message=report.message[:LONGEST],
             span=code.span(report.at),
             related=tuple((code.span(at), text) for at, text in report.related),
             places=(),
@@ -288,6 +303,19 @@ def _fold(rule: CodeRule, report: Report) -> Fold:
     if rule.build and report.severity is None:  # what is less than the rule's own severity does build
         return Fold.BUILD
     return Fold.SERIES if rule.style else Fold.PATCH
+
+
+def _caused(report: Report, code: Code, before: Code) -> bool:
+    """The patch has a part in a report that was not made before it.
+
+    Where both sides are whole, to have touched the function is enough: what was removed may lie elsewhere in it.
+    """
+    if _touched(report, code):
+        return True
+    function = code.function_of(report.at[0])
+    if code.file is None or before.file is None or function is None or not function.statements:
+        return False
+    return code.touches(function.statements[0].span[0], function.statements[-1].span[1])
 
 
 def _touched(report: Report, code: Code) -> bool:

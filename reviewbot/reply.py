@@ -274,10 +274,21 @@ def _text(review: Review, settings: ReplySettings, mail: Mail, kept: Sequence[Fi
         "unread": sum(not rule_failed(fault) for fault in review.errors),
         "docs": settings.docs,
         # quoted for the shell: a Message-ID is a stranger's text that somebody will paste
-        "command": f"reviewbot lore {shlex.quote(mail.message_id)}",
+        "command": f"reviewbot lore {shlex.quote(mail.message_id)}{_TREE if _by_tree(series) else ''}",
     }
     body = _render(f"{settings.per}.j2", settings.template_dir, values)
     return "\n".join(_guard(body.strip("\n").split("\n"))) + "\n"
+
+
+_TREE = " --tree DIR"
+
+
+def _by_tree(series: Series) -> bool:
+    """A tree was given, and told of the base: without one, less may be seen."""
+    return BaseHow.TREE in (series.base.how, series.base.version_how) or series.base.how in (
+        BaseHow.BLOBS,
+        BaseHow.HEAD,
+    )
 
 
 def _base(series: Series) -> str:

@@ -171,10 +171,17 @@ class Tree:
                 chosen, how, said, lacking = other, BaseHow.BLOBS, f"{matching} of {len(ids)} blob ids", ""
         if chosen and lacking:
             notes.append(f"the {lacking} that the series wants on its base cannot be had")
-        if not chosen and self._head and self._applies(series, self._head):
-            chosen, how, said = self._head, BaseHow.HEAD, "HEAD"
+        first = ""
+        if not chosen and self._head:
+            fits, failure = self._applies(series, self._head)
+            if fits:
+                chosen, how, said = self._head, BaseHow.HEAD, "HEAD"
+            elif failure:
+                first = f" (patch {failure.patch}/{series.expected}, {failure})"
         if not chosen:
-            where = f"the HEAD of '{self.directory}'" if self._head else f"'{self.directory}', which has no commit"
+            where = (
+                f"the HEAD of '{self.directory}'{first}" if self._head else f"'{self.directory}', which has no commit"
+            )
             notes.append(f"the series does not apply to {where}, and no other base is known")
             return Found(series.base, None, "", tuple(notes))
         version = self._version(chosen)
@@ -246,14 +253,14 @@ class Tree:
         """How many files of a commit are not what the index lines say."""
         return sum(not (entry := self.entry(commit, path)) or not entry[1].startswith(ids[path]) for path in ids)
 
-    def _applies(self, series: Series, commit: str) -> bool:
-        """The series applies to most of the files that it changes, as a commit has them."""
+    def _applies(self, series: Series, commit: str) -> tuple[bool, Failure | None]:
+        """The series applies to most of the files that it changes, as a commit has them; where it first does not."""
         files = self.files(commit)
         for patch in series.patches:
             files.apply(patch)
         if files.trouble:
             raise TreeError(files.trouble)
-        return files.fitting >= files.failed
+        return files.fitting >= files.failed, files.failures[0] if files.failures else None
 
     def _partial(self) -> str:
         code, out, _ = _git(self.directory, "rev-parse", "--is-shallow-repository")

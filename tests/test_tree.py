@@ -462,7 +462,9 @@ def test_head_is_the_base_where_the_series_applies_to_it(repo: Repo) -> None:
     with Tree.open(str(repo.path)) as tree:
         base = tree.find_base(other)
     assert (base.commit, base.base) == (None, other.base)
-    assert base.notes == (f"the series does not apply to the HEAD of '{repo.path}', and no other base is known",)
+    (note,) = base.notes
+    assert note.startswith(f"the series does not apply to the HEAD of '{repo.path}' (patch 1/1, fs/a.c")
+    assert note.endswith("), and no other base is known")
 
 
 def test_a_declared_base_that_is_not_there_is_told(repo: Repo) -> None:

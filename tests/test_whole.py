@@ -12,7 +12,7 @@ import pytest
 from test_engine import ADDS, ALL, NEUTRAL, file, hunk, posted, rule
 
 from reviewbot.c.code import MOST_TEXT, Code, images
-from reviewbot.c.skeleton import Function, TooMuchError
+from reviewbot.c.skeleton import Function, StatementKind, TooMuchError
 from reviewbot.c.tokens import Token
 from reviewbot.engine import MOST, review
 from reviewbot.finding import Finding, Fold, NotRun
@@ -240,6 +240,55 @@ def test_a_function_that_is_larger_than_is_read_is_left_out_and_said() -> None:
     reviewed = review(posted(diff), rules, files=Tree({"mm/x.c": texts}))
     assert {f.function for f in reviewed.findings} == {"second"}
     assert NotRun("reviewbot/too-large", "functions larger than is read of one patch: mm/x.c") in reviewed.not_run
+
+
+def leaking(code: Code) -> Iterator[Report]:
+    """A return behind take() with no give() in between: what a patch removes is not in its evidence."""
+    for function in code.functions:
+        held: list[Token] = []
+        for statement in function.walk():
+            for token in statement.tokens:
+                if token.text in ("take", "give"):
+                    held = [token] if token.text == "take" else []
+            if statement.kind is StatementKind.RETURN and held:
+                yield Report(statement.tokens, "returns with it taken")
+
+
+TAKES = "int one(void)\n{\n\ttake();\n\tgive();\n\ta();\n\tb();\n\tc();\n\treturn 1;\n}\n"
+
+
+def causes(before: str, after: str, diff: str) -> list[bool]:
+    """For each finding of `leaking`, whether it was there before."""
+    tree = Tree({"mm/x.c": (before, after)})
+    return [f.preexisting for f in review(posted(file(diff)), [rule(check=leaking, word="take")], files=tree).findings]
+
+
+def test_what_a_patch_removes_far_from_the_finding_is_its_doing() -> None:
+    after = TAKES.replace("\tgive();\n", "")
+    assert causes(TAKES, after, "@@ -3,3 +3,2 @@ int one(void)\n \ttake();\n-\tgive();\n \ta();\n") == [False]
+
+
+def test_what_was_wrong_before_is_not_the_patchs_doing_though_it_touches_the_function() -> None:
+    before = TAKES.replace("\tgive();\n", "")
+    after = before.replace("\tb();\n", "\tb(2);\n")
+    diff = "@@ -4,3 +4,3 @@ int one(void)\n \ta();\n-\tb();\n+\tb(2);\n \tc();\n"
+    assert causes(before, after, diff) == [True]
+
+
+def test_a_new_name_for_a_function_makes_no_new_finding() -> None:
+    before = TAKES.replace("\tgive();\n", "")
+    after = before.replace("int one", "int two")
+    diff = "@@ -1,3 +1,3 @@\n-int one(void)\n+int two(void)\n {\n \ttake();\n"
+    assert causes(before, after, diff) == [True]
+
+
+def test_a_message_with_a_megabyte_of_a_name_is_cut() -> None:
+    def check(code: Code) -> Iterator[Report]:
+        for call in code.calls("bad"):
+            yield Report(call.tokens, "x" * 1_000_000)
+
+    (finding,) = review(posted(ADDS), [rule(check=check)]).findings
+    assert len(finding.message) == 500
 
 
 # -- moves ----------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ belong here: what one rule alone wants to know. Pure.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple, TypeVar
@@ -196,6 +196,11 @@ class Code:
         if function not in self._flows:
             self._flows[function] = Flow(function)
         return self._flows[function]
+
+    def touches(self, first: int, last: int) -> bool:
+        """The patch has a line on either side among those from one index to another, both included."""
+        at = bisect_left(self._touched, first)
+        return at < len(self._touched) and self._touched[at] <= last
 
     # -- tokens and lines -------------------------------------------------------------------------
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`reviewbot rules`: the table of rules, or one rule's page with its evidence."""
+"""`reviewbot rules`: the table of rules, or of a family's, or one rule's page with its evidence."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ from reviewbot.rule import CodeRule
 
 def run(args: argparse.Namespace, config: Config) -> int:  # noqa: ARG001 - every command is called alike
     """The process's exit code."""
-    rules = [registry.find(args.name)] if args.name else list(registry.load())
+    # a family has a table, too
+    rules = [rule for rule in registry.load() if args.name in (None, rule.name.split("/")[0])]
+    page = not rules
+    rules = rules or [registry.find(args.name)]
     if args.format == "json":
         evidence = registry.evidence()
         text = json.dumps([_record(rule, evidence.get(rule.name, ())) for rule in rules], indent=1, ensure_ascii=False)
         sys.stdout.write(text + "\n")
-    elif args.name:
+    elif page:
         sys.stdout.write(_page(rules[0]))
     else:
         width = max(len(rule.name) for rule in rules)

@@ -17,6 +17,9 @@ from reviewbot.output.text import harmless
 
 VERSION = 1
 
+# Characters of a code line: one of a megabyte would be written for each finding on it.
+LONGEST = 2_000
+
 _NOT_ASCII = re.compile(r"[^\n -~]")
 
 
@@ -92,7 +95,7 @@ def _location(span: Span) -> dict[str, Any]:
         "column": span.column,
         "end_line": span.end_line,
         "end_column": span.end_column,
-        "text": span.text,
+        "text": span.text[:LONGEST],
     }
 
 

@@ -27,7 +27,7 @@ LONGEST = 500
 
 # What is read of one patch besides MOST_TEXT: tokens of functions times rules. The largest file of 6.12's mm/ has 0.07
 # million tokens; at these limits a patch takes seconds (tests/bench/limits.py).
-MOST_WORK = 5_000_000
+MOST_WORK = 3_000_000
 
 
 class Files(Protocol):

@@ -78,12 +78,12 @@ class Body:
         return (value for found in self.assigned.get(name, {}).values() for _, value in found)
 
     def carried(self, name: str) -> dict[Statement, list[Token]]:
-        """For each statement the FOLL_ flags, where they are set, with which a variable can come there."""
+        """For each statement the flags and macros, where they are set, with which a variable can come there."""
         if name not in self._carried:
             found = self._carried[name] = {}
             for statement, assigned in self.assigned.get(name, {}).items():
                 for flag in (flag for operator, value in assigned if operator in ("=", "|=") for flag in set_in(value)):
-                    if flag.text.startswith("FOLL_"):
+                    if flag.text.isupper():
                         for reached in self._reached(statement, name, flag.text):
                             found.setdefault(reached, []).append(flag)
         return self._carried[name]

@@ -21,6 +21,7 @@ FAST_FLAGS = (5, 2)
 # what a truth value is called that says whether the pages are written to, or that they are not
 WRITES = re.compile(r"(?!.*(?:flag|foll|gup))(?:.*writ(?:e|es|able|eable|ing)$|write_|rw$|wr$)", re.I)
 READS = re.compile(r"(?:is_|user_)?(?:read_?only|rd_?only|ro)$", re.I)
+CASTS = frozenset(("unsigned", "int", "long", "u32"))
 COMPARED = frozenset(("==", "!=", "<", ">", "<=", ">=", "&&", "||"))
 
 
@@ -34,14 +35,25 @@ COMPARED = frozenset(("==", "!=", "<", ">", "<=", ">=", "&&", "||"))
 def check(code: Code) -> Iterator[Report]:
     """The argument that holds the flags, by the function and its number of arguments."""
     for gup in gup_calls(code):
-        argument = gup.argument("flags")
+        argument, pages = gup.argument("flags"), gup.argument("pages")
+        if any(token.text.startswith("FOLL_") for token in _outside(pages)):
+            unlocked = gup.call.name.endswith("_unlocked")
+            slots = "the pages before the flags" if unlocked else "the flags before the pages"
+            text = next(token.text for token in pages if token.text.startswith("FOLL_"))
+            yield Report(
+                pages,
+                f"{gup.call.name}() takes {slots}: '{text}' stands where the pages belong",
+                ((gup.call.tokens[:1], "the call"),) if pages[0].line != gup.call.tokens[0].line else (),
+            )
+            continue
         if "_fast" in gup.call.name and code.version and code.version < FAST_FLAGS:
             continue
         what = _odd(gup, _bare(argument)) if argument else None
         if what is None:
             continue
         instead = _instead(code, _bare(argument))
-        text = "".join(token.text for token in argument) if len(argument) < 12 else "its argument"
+        shown = argument if argument[-1].text == ")" else _bare(argument)
+        text = "".join(token.text for token in shown) if len(shown) < 12 else "its argument"
         yield Report(
             argument,
             f"{gup.call.name}() takes FOLL_ flags where '{text}' is {what}",
@@ -50,10 +62,27 @@ def check(code: Code) -> Iterator[Report]:
         )
 
 
+def _outside(tokens: Sequence[Token]) -> Iterator[Token]:
+    """The tokens of an argument that are not those of a call in it, nor of an index."""
+    depth = 0
+    for n, token in enumerate(tokens):
+        inner = token.text == "[" or (token.text == "(" and n > 0 and tokens[n - 1].kind is Kind.WORD)
+        depth += inner or (depth > 0 and token.text == "(")
+        if depth == 0:
+            yield token
+        depth -= depth > 0 and token.text in (")", "]")
+
+
 def _bare(tokens: Sequence[Token]) -> Sequence[Token]:
-    """Without brackets around all of it."""
-    while tokens and tokens[0].text == "(" and closing(tokens, 0) == len(tokens):
-        tokens = tokens[1:-1]
+    """Without brackets around all of it, and without a cast to a type of flags."""
+    while tokens and tokens[0].text == "(":
+        end = closing(tokens, 0)
+        if end == len(tokens):
+            tokens = tokens[1:-1]
+        elif end and 2 < end < len(tokens) and all(token.text in CASTS for token in tokens[1 : end - 1]):
+            tokens = tokens[end:]
+        else:
+            break
     return tokens
 
 
@@ -73,6 +102,8 @@ def _odd(gup: Gup, tokens: Sequence[Token]) -> str | None:
         return "a truth value"
     if "&" in top[1:] and texts[-1].startswith(("VM_", "PROT_", "IOMMU_", "DMA_")):
         return "another flag"
+    if len(texts) > 2 and texts[-2] == "&" and texts[-1] in ("WRITE", "READ"):
+        return "no FOLL_ flag"
     if texts[-2] in ("->", ".") and _truth(texts[-1]) and "(" not in top:
         return "a truth value"
     return None

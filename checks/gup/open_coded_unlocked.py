@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reviewbot.checks.gup._calls import gup_calls
+from reviewbot.checks.gup._calls import Gup, gup_calls
 
 from reviewbot.c.code import Call, Code
 from reviewbot.c.flow import Flow, facts
@@ -35,11 +35,22 @@ def check(code: Code) -> Iterator[Report]:
         taken, released = _taken(flow, gup.statement), _released(flow, gup.statement)
         if taken is None or released is None or lock_operand(taken) != lock_operand(released):
             continue
+        if not _current(gup, lock_operand(taken)):
+            continue
         yield Report(
             gup.call.tokens,
             f"{gup.call.name}() is all that {taken.name}() is for: {gup.call.name}_unlocked() takes the lock itself",
             ((taken.tokens, "taken here"), (released.tokens, "released here")),
         )
+
+
+def _current(gup: Gup, operand: str) -> bool:
+    """The mm that the plain calls work on: current->mm, a local that is nothing else, or a `mm` set out of sight."""
+    values = list(gup.body.values(operand))
+    if values:
+        return all([token.text for token in value] == ["current", "->", "mm"] for value in values)
+    seen = gup.function.opened or any(token.text == operand for token in gup.function.header)
+    return operand == "current->mm" or (operand == "mm" and not seen)
 
 
 def _taken(flow: Flow, statement: Statement) -> Call | None:

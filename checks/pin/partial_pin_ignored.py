@@ -135,13 +135,18 @@ def _misread(held: Held, use: Use) -> Iterator[Report]:
         # `ret < 0 || ret < n`: the error is asked for
         if type_ in _INT | _LONG and any(other[0].text == "0" for _, _, other in found if len(other) == 1):
             continue
-        for at, sign, other in found:
+        for what, sign, other in found:
+            # a loop's head may be far from the call
+            at, also = what, use.call.tokens
+            if statement.kind is StatementKind.LOOP:
+                at, also = also, what
+            asked = ((also, "may return a negative error" if also is not what else "asked here"),)
             text = "".join(t.text for t in other)
             if type_ in _WIDE | _NARROW and sign in ("<", "<="):
                 yield Report(
                     at,
                     f"'{result}' is unsigned: an error of {use.call.name}() is taken for very many pages",
-                    ((use.call.tokens, "may return a negative error"),),
+                    asked,
                 )
                 break
             if sign == "<" and type_ in _INT | _LONG and len(other) == 1 and _unsigned(held, text, type_):
@@ -149,7 +154,7 @@ def _misread(held: Held, use: Use) -> Iterator[Report]:
                     at,
                     f"'{result}' is compared as unsigned, as '{text}' is: an error of {use.call.name}() is taken for "
                     "very many pages",
-                    ((use.call.tokens, "may return a negative error"),),
+                    asked,
                 )
                 break
 
@@ -177,8 +182,8 @@ def _only_zero(use: Use) -> Sequence[Token] | None:
     return None
 
 
-def _compared(tokens: Sequence[Token], name: str) -> Iterator[tuple[Sequence[Token], str, Sequence[Token]]]:
-    """(tokens, sign, other operand) of each comparison of a variable: `n > x` is `x < n`."""
+def _compared(tokens: Sequence[Token], what: str | Call) -> Iterator[tuple[Sequence[Token], str, Sequence[Token]]]:
+    """(tokens, sign, other operand) of each comparison of a variable or of a call: `n > x` is `x < n`."""
     mirrored = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "!=": "!=", "==": "=="}
     ends = ("&&", "||", ")", "?", ":")
     for n, token in enumerate(tokens):
@@ -194,14 +199,16 @@ def _compared(tokens: Sequence[Token], name: str) -> Iterator[tuple[Sequence[Tok
             depth -= tokens[right].text in (")", "]")
             right += 1
         one, other = tokens[left:n], tokens[n + 1 : right]
-        if one and other and _is(one, name):
+        if one and other and _is(one, what):
             yield tokens[left:right], sign, other
-        elif one and other and len(other) == 1 and other[0].text == name:
+        elif one and other and _is(other, what):
             yield tokens[left:right], mirrored[sign], one
 
 
-def _is(tokens: Sequence[Token], name: str) -> bool:
-    """The variable, or `(x = call(..))`."""
+def _is(tokens: Sequence[Token], name: str | Call) -> bool:
+    """The variable, or `(x = call(..))`; the call."""
+    if isinstance(name, Call):
+        return tokens[0] is name.tokens[0] and len(tokens) == len(name.tokens)
     if len(tokens) == 1:
         return tokens[0].text == name
     return len(tokens) > 4 and [t.text for t in (tokens[0], tokens[2], tokens[-1])] == ["(", "=", ")"] and (
@@ -277,14 +284,17 @@ def _leaked(held: Held, use: Use) -> Iterator[Report]:
     """From `if (ret != npages)` to the end of the function nothing is released, but the array is freed."""
     result = result_of(use)
     count = count_of(use.call)
-    if result is None or count in ("1", "") or _is_one(held, count) or use.call.name == "memfd_pin_folios":
+    if count in ("1", "") or _is_one(held, count) or use.call.name == "memfd_pin_folios":
         return
-    for statement in held.flow.after(use.statement, _never):
-        if statement.kind is not StatementKind.IF or not has_word(statement.tokens, result):
+    if result is None and use.statement.kind is not StatementKind.IF:
+        return
+    later = held.flow.after(use.statement, _never) if result else ()
+    for statement in (use.statement, *later):
+        if statement.kind is not StatementKind.IF or (result and not has_word(statement.tokens, result)):
             continue
         found = [
             (at, sign != "==")
-            for at, sign, other in _compared(statement.tokens, result)
+            for at, sign, other in _compared(statement.tokens, result or use.call)
             if sign in ("!=", "<", "==") and "".join(t.text for t in other) == count
         ]
         if not found or any(t.text == ("&&" if found[0][1] else "||") for t in statement.tokens):
@@ -292,10 +302,11 @@ def _leaked(held: Held, use: Use) -> Iterator[Report]:
         way = list(held.flow.after(statement, _never, first=_outcome(found[0][1])))
         if not way or use.statement in way or not _seen_to_the_end(held, way):
             continue
+        whose = f"'{result}'" if result else "its result"
         if _gone(held, use, way) and not any(_lets_go(held, use, s) for s in way):
             yield Report(
                 found[0][0],
-                f"the pages that {use.call.name}() did take are not released where '{result}' is not '{count}'",
+                f"the pages that {use.call.name}() did take are not released where {whose} is not '{count}'",
                 ((use.call.tokens, "may take fewer pages than asked for"),),
             )
         return

@@ -77,11 +77,31 @@ def _accounts(code: Code) -> bool:
 
 
 def _both_new(code: Code, held: Held, use: Use) -> bool:
-    """The patch brings the whole of the function, and a function that releases: a limit would be there too."""
+    """The patch brings the function, the ioctl by which it is called, and a release: a limit would be there too.
+
+    Of a function that others of the file may call, the patch does not show who else accounts.
+    """
     if not held.function.whole or not code.changed(held.function.header[0]) or not code.changed(use.call.tokens[0]):
+        return False
+    if not _by_new_ioctl(code, held.function):
         return False
     unpins = [name for name, kind in RELEASERS.items() if kind == PIN]
     return any(
         code.changed(call.tokens[0]) and code.function_of(call.tokens[0]) is not held.function
         for call in code.calls(*unpins)
     )
+
+
+def _by_new_ioctl(code: Code, function: Function) -> bool:
+    """The function is an ioctl that the patch brings, or only what it brings calls it, an ioctl in the end."""
+    seen, todo = {function}, [function]
+    while todo:
+        name = todo.pop().name or ""
+        for call in code.calls(name):
+            caller = code.function_of(call.tokens[0])
+            if caller is None or not caller.whole or not code.changed(caller.header[0]):
+                return False
+            if caller not in seen:
+                seen.add(caller)
+                todo.append(caller)
+    return any("ioctl" in (f.name or "") for f in seen)

@@ -25,10 +25,14 @@ class Way(NamedTuple):
 
 
 class At(NamedTuple):
-    """What became of the lock: the number of the call that dropped it, -1 where none has, and in which of its ways."""
+    """What became of the lock: the number of the call that dropped it, -1 where none has, and in which of its ways.
+
+    `asked`: a branch on the way here has asked, and did not jump away.
+    """
 
     call: int
     way: int = 0
+    asked: bool = False
 
 
 KEPT = At(-1)
@@ -41,6 +45,7 @@ ERRORS = (
     "VM_FAULT_LOCKED",
 )
 _BRANCHES = frozenset((StatementKind.IF, StatementKind.LOOP, StatementKind.DO))
+_JUMPS = frozenset((StatementKind.GOTO, StatementKind.BREAK, StatementKind.CONTINUE))
 
 
 def dropping(
@@ -167,7 +172,7 @@ class DropPaths:
                 continue
             at, call, drop = self.calls[state.call]
             if drop.tells is Tells.RETRY:
-                word: str | None = "VM_FAULT_COMPLETED" if state.way == 2 else "VM_FAULT_RETRY"
+                word: str | None = _code(state.way)
             elif drop.tells is Tells.LOCKED:
                 word = told_in(call, drop)
             else:
@@ -175,6 +180,14 @@ class DropPaths:
             if word is not None and word in self._asked:
                 found.append(self.calls[state.call])
         return found
+
+    def answered(self, statement: Statement) -> Sequence[tuple[Statement, Call, Drop]]:
+        """The calls that dropped the lock on some way to a statement on which a branch was told so, and fell through.
+
+        Only where it is what the lock kept alive that is followed.
+        """
+        states = self._paths.states(statement) if self._paths else ()
+        return [self.calls[n] for n in sorted({state.call for state in states if state.asked})]
 
     @cached_property
     def _asked(self) -> frozenset[str]:
@@ -186,7 +199,8 @@ class DropPaths:
     def _step(self, statement: Statement, state: At, known: Mapping[str, bool]) -> Sequence[Outcome[At]]:
         numbers = self._by.get(statement)
         if numbers is None:
-            return (Outcome(KEPT if self._renews(statement) else state, tuple(_signal(statement, known))),)
+            after = KEPT if self._renews(statement) else self._after(statement, state)
+            return (Outcome(after, tuple(_signal(statement, known))),)
         if len(numbers) > 1:
             return (Outcome(KEPT),)  # nobody writes two of them into one statement
         _, call, drop = self.calls[numbers[0]]
@@ -195,9 +209,40 @@ class DropPaths:
         # a call that needs the lock and kept it: it was held, whatever was not seen of that
         kept = KEPT if self._of_lock else state
         return [
-            Outcome(At(numbers[0], n) if way.dropped else kept, way.told)
+            Outcome(self._after(statement, At(numbers[0], n)) if way.dropped else kept, way.told)
             for n, way in enumerate(ways(statement, call, drop))
         ]
+
+    def _after(self, statement: Statement, state: At) -> At:
+        """The state with whether its answer was asked for; a jump leads to where that is dealt with."""
+        if self._of_lock or state.call < 0:
+            return state
+        if statement.kind in _JUMPS:
+            return state._replace(asked=False)
+        if state.asked or statement.kind not in _BRANCHES:
+            return state
+        at, call, drop = self.calls[state.call]
+        return state._replace(asked=statement is at or _asks(statement, _word(at, call, drop, state.way)))
+
+
+def _code(way: int) -> str:
+    """The code that tells of a drop: see `ways`."""
+    return "VM_FAULT_COMPLETED" if way == 2 else "VM_FAULT_RETRY"
+
+
+def _word(at: Statement, call: Call, drop: Drop, way: int) -> str | None:
+    """What a branch must name that asks whether a call dropped the lock: a code, `unlocked`, `*locked`, `ret`."""
+    if drop.tells is Tells.RETRY:
+        return _code(way)
+    return told_in(call, drop) if drop.tells in (Tells.LOCKED, Tells.UNLOCKED, Tells.PREV) else target(at, call)
+
+
+def _asks(statement: Statement, word: str | None) -> bool:
+    if word is None:
+        return False
+    star, name = word.startswith("*"), word.lstrip("*")
+    tokens = statement.tokens
+    return any(t.text == name and (not star or (n > 0 and tokens[n - 1].text == "*")) for n, t in enumerate(tokens))
 
 
 def _signal(statement: Statement, known: Mapping[str, bool]) -> Iterator[Fact]:

@@ -16,6 +16,9 @@ from reviewbot.model import Confidence, Severity
 from reviewbot.rule import Report, code_rule
 
 CODES = frozenset((*FAULT_CODES, "VM_FAULT_ERROR"))
+# what an errno is called; a vm_fault_t is often called ret, too
+ERRNOS = ("rc", "err")
+NAMES = (*ERRNOS, "ret", "retval")
 
 
 @code_rule(Severity.WARNING, id="DR11", since="v4.17", words=("_fault", "VM_FAULT_"), confidence=Confidence.HIGH)
@@ -68,16 +71,18 @@ def _assigned(
                 )
         elif type_ is None and (what := _fault_value(value)) and what.text in FAULT_FUNCTIONS:
             # not seen declared: an errno beside it tells
-            errno_too = _errno_of(function, name.text)
-            if errno_too and declared_at(function, name.text, code.functions) is None:
-                yield (
-                    name.text,
-                    Report(
-                        tokens[n - 1 : n + 2],
-                        f"'{name.text}' is given what {what.text}() returns, a vm_fault_t, and an errno",
-                        ((errno_too, "errno"),),
-                    ),
-                )
+            if declared_at(function, name.text, code.functions) is not None:
+                continue
+            given = f"'{name.text}' is given what {what.text}() returns, a vm_fault_t"
+            if errno_too := _errno_of(function, name.text):
+                report = Report(tokens[n - 1 : n + 2], f"{given}, and an errno", ((errno_too, "errno"),))
+            elif name.text in NAMES and (test := _negative(function, name.text)):
+                report = Report(tokens[n - 1 : n + 2], f"{given}, and compared with 0", ((test, "never true"),))
+            elif name.text in ERRNOS and what.text == "handle_mm_fault" and not function.whole:
+                report = Report(tokens[n - 1 : n + 2], f"{given}, and has the name of an errno")
+            else:
+                continue
+            yield name.text, report
         elif type_ == "vm_fault_t" and (errno := _errno(value)):
             yield None, Report(errno, f"an errno is put into '{name.text}', which is a vm_fault_t")
 
@@ -131,6 +136,18 @@ def _errno_of(function: Function, name: str) -> list[Token]:
                 errno = _errno(_value(tokens, n + 2))
                 if errno and errno[0].text == "-":
                     return errno
+    return []
+
+
+def _negative(function: Function, name: str) -> list[Token]:
+    """`if (name < 0)` anywhere in the function."""
+    for statement in function.walk():
+        if statement.kind in (StatementKind.IF, StatementKind.LOOP, StatementKind.DO):
+            tokens = statement.tokens
+            for n, token in enumerate(tokens[:-2]):
+                own = not n or tokens[n - 1].text in ("(", "&&", "||", "!")
+                if token.text == name and own and (tokens[n + 1].text, tokens[n + 2].text) == ("<", "0"):
+                    return list(tokens[n : n + 3])
     return []
 
 

@@ -103,7 +103,7 @@ def _held(code: Code, function: Function, statement: Statement) -> Iterator[tupl
         for call in _calls(s):
             if _puts(call):
                 put.update(t.text for a in call.arguments for t in a)
-    yield from ((name, tokens) for name, tokens in found.items() if name not in put)
+    yield from ((name, tokens) for name, tokens in found.items() if _last(name) not in put)
 
 
 def _parents(function: Function) -> dict[Statement, Statement]:
@@ -133,7 +133,28 @@ def _name(statement: Statement, call: Call) -> str | None:
         return target
     if call.name in GETS and len(call.arguments) == 1 and len(call.arguments[0]) == 1:
         return call.text(0)
+    if call.name == "get_file" and statement.tokens[:1] == call.tokens[:1] and len(call.arguments) == 1:
+        text = call.text(0)  # get_file(vmf->vma->vm_file): kept nowhere else
+        return text if text.endswith("->vm_file") and "(" not in text else None
     return None
+
+
+def _last(name: str) -> str:
+    """`vm_file` of vma->vm_file: by whatever way it is reached, it may be the same."""
+    return name.rpartition("->")[2]
+
+
+def _waits(statement: Statement, name: str) -> bool:
+    """`lumen_wait(file);`: a call by itself that waits for the thing, and does not put it."""
+    call = next(_calls(statement), None)
+    return (
+        statement.kind is StatementKind.EXPRESSION
+        and call is not None
+        and "wait" in call.name
+        and not _puts(call)
+        and len(call.tokens) == len(statement.tokens)
+        and any([t.text for t in argument] == [name] for argument in call.arguments)
+    )
 
 
 def _calls(statement: Statement) -> Iterator[Call]:
@@ -144,10 +165,18 @@ def _calls(statement: Statement) -> Iterator[Call]:
 def _leaks(
     code: Code, function: Function, start: Statement, dropped: _Dropped, name: str, taken: Sequence[Token]
 ) -> Iterator[Report]:
+    word = _last(name)
+    # it puts the thing itself on another way: that is not left to what it is handed to
+    own = any(
+        _puts(c) and c.text(0) == name for s in function.walk() if mentions(s, word) for c in _calls(s) if c.arguments
+    )
+
     def settled(s: Statement) -> bool:
-        if s.kind in (StatementKind.EXPRESSION, StatementKind.RETURN, StatementKind.LOOP) and mentions(s, name):
+        if own and _waits(s, name):
+            return False
+        if s.kind in (StatementKind.EXPRESSION, StatementKind.RETURN, StatementKind.LOOP) and mentions(s, word):
             return True
-        if any(pointer_uses(s.tokens, name)) or name in assigned(s):
+        if any(pointer_uses(s.tokens, name)) or word in assigned(s):
             return True
         return any(_puts(c) for c in _calls(s))
 

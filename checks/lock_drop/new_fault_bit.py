@@ -157,9 +157,10 @@ def _misspelt(token: Token) -> Iterator[Report]:
 
 
 def _nothing(code: Code, n: int, token: Token, defined: set[str]) -> Iterator[Report]:
-    """`fault == VM_FAULT_NONE`."""
+    """`fault == VM_FAULT_NONE`, `fault = VM_FAULT_NONE`, `return VM_FAULT_NONE`."""
     if token.text in defined or not NOTHING.match(token.text):
         return
     around = {t.text for t in (*code.tokens[max(0, n - 1) : n], *code.tokens[n + 1 : n + 2])}
-    if around & {"==", "!="}:
+    given = n > 0 and code.tokens[n - 1].text in ("=", "return") and not code.defines(token.text)
+    if given or around & {"==", "!="}:
         yield Report([token], f"{token.text} is 0, as the success of a fault handler is: the two cannot be told apart")

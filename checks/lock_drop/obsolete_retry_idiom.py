@@ -18,6 +18,9 @@ ALLOW = "FAULT_FLAG_ALLOW_RETRY"
 # FAULT_FLAG_DEFAULT: include/linux/mm.h:501
 PARTS = frozenset((ALLOW, "FAULT_FLAG_KILLABLE", "FAULT_FLAG_INTERRUPTIBLE"))
 
+# what is given the flags: mm/memory.c:6071, mm/gup.c:1607
+FAULTS = ("handle_mm_fault", "fixup_user_fault")
+
 # what every handler asks before it grows the stack: mm/memory.c:6198, lock_mm_and_find_vma()
 GROWTH = frozenset(("vm_start", "vm_flags", "VM_GROWSDOWN", "likely", "unlikely", "NULL"))
 BOTH = (
@@ -54,6 +57,8 @@ def _taken_away(code: Code, function: Function, statement: Statement) -> Iterato
         return
     if any([t.text for t in s.tokens[: at + 1]] == [*target, "="] and len(s.tokens) == at + 2 for s in function.walk()):
         return  # put back as it was: taken out for one call, not for the next try
+    if _first_try(code, function, statement):
+        return
     # where nothing says TRIED, that is what the line should have said
     tried = any(mentions(s, "FAULT_FLAG_TRIED") for s in function.walk())
     alone = value[tilde:] in (["~", ALLOW], ["~", "(", ALLOW, ")"])
@@ -62,6 +67,18 @@ def _taken_away(code: Code, function: Function, statement: Statement) -> Iterato
         tokens,
         f"{ALLOW} is taken out of '{name}': since v5.7 it stays, and FAULT_FLAG_TRIED is added to it",
         suggestion=substituted(code, tokens, f"{name} |= FAULT_FLAG_TRIED") if alone and not tried else None,
+    )
+
+
+def _first_try(code: Code, function: Function, statement: Statement) -> bool:
+    """The flag is taken out before the one fault there is, of which nobody asks whether it is to be retried."""
+    if not function.opened or any(
+        mentions(s, "VM_FAULT_RETRY", "VM_FAULT_COMPLETED", "FAULT_FLAG_TRIED", "retry") for s in function.walk()
+    ):
+        return False
+    flow = code.flow(function)
+    return any(mentions(s, *FAULTS) for s in flow.after(statement, lambda _: False)) and not any(
+        mentions(s, *FAULTS) for s in flow.before(statement)
     )
 
 

@@ -9,9 +9,10 @@ from reviewbot.checks.lock_drop._drops import DropPaths, dropping, no_code, targ
 
 from reviewbot.c.code import Call, Code, assigned, calls
 from reviewbot.c.skeleton import Function, Statement, StatementKind
-from reviewbot.c.tokens import Kind
+from reviewbot.c.tokens import Kind, Token
 from reviewbot.kernel import (
     DROPS,
+    VMA_UNLOCKS,
     Drop,
     Tells,
     conditions,
@@ -119,7 +120,7 @@ def _unasked(
         for reached in flow.after(statement, stop, cut):
             if reached is statement or mentions(reached, *told) or looked_up_by_loop(reached, name):
                 continue
-            use = next(pointer_uses(reached.tokens, name), None)
+            use = next(_uses(reached, name), None)
             if use and (not _renewed(reached, name) or reads_first(reached, name)):
                 yield Report(
                     use,
@@ -129,20 +130,22 @@ def _unasked(
 
 
 def _answered(code: Code, function: Function, name: str) -> Iterator[Report]:
-    """Uses where every way has been told that the lock was dropped, and none has looked the pointer up again."""
-    paths = DropPaths(code, function, lambda s: _renewed(s, name), of_lock=False)
+    """Uses on a way that has been told that the lock was dropped, and has not looked the pointer up again."""
+    paths = DropPaths(code, function, lambda s: _renewed(s, name) or _handed(s, name), of_lock=False)
     for statement in function.walk() if paths.calls else ():
-        use = next(pointer_uses(statement.tokens, name), None)
+        use = next(_uses(statement, name), None)
         if use is None or (_renewed(statement, name) and not reads_first(statement, name)):
             continue
-        for at, call, drop in paths.dropped(statement)[:1]:
+        every = paths.dropped(statement)
+        for at, call, drop in (every or paths.answered(statement))[:1]:
             if drop.tells in (Tells.NULL, Tells.PREV) and name in (target(at, call), told_in(call, drop)):
                 continue  # NULL is no stale pointer
             if looked_up_by_loop(statement, name):
                 continue
             yield Report(
                 use,
-                f"'{name}' is used where {call.name}() has said that it dropped the lock that kept it alive",
+                f"'{name}' is used {'where' if every else 'after'} {call.name}() has said that it dropped the lock "
+                "that kept it alive",
                 ((call.tokens, "dropped here"),),
             )
 
@@ -179,6 +182,20 @@ def _renewed(statement: Statement, name: str) -> bool:
     if "->" in name:
         return f"{name}=" in "".join(t.text for t in statement.tokens[:5])
     return name in assigned(statement)
+
+
+def _uses(statement: Statement, name: str) -> Iterator[tuple[Token, ...]]:
+    """Uses of a pointer, but not the release of its own lock: whether that may be is for unlock-after-drop."""
+    released = {id(t) for call in calls(statement.tokens, *VMA_UNLOCKS) for t in call.tokens}
+    return (use for use in pointer_uses(statement.tokens, name) if id(use[0]) not in released)
+
+
+def _handed(statement: Statement, name: str) -> bool:
+    """What the pointer is a member of is handed to a call, which may look it up again; in a vm_fault it is const."""
+    owner, arrow, _ = name.rpartition("->")
+    return (
+        bool(arrow) and owner != "vmf" and any(use[-1].text == owner for use in pointer_uses(statement.tokens, owner))
+    )
 
 
 def _in_walk(function: Function) -> bool:

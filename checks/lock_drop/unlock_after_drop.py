@@ -31,7 +31,12 @@ RELEASES = ("mmap_read_unlock", "mmap_write_unlock", "up_read", "up_write", *VMA
 OWN_LOCK = ("lock_vma_under_rcu", "vma_start_read", "vma_start_read_locked", "lock_vma", "uffd_lock_vma")
 
 
-@code_rule(Severity.ERROR, id="DR03", words=("mmap_read_unlock", "mmap_write_unlock", "up_read", *VMA_UNLOCKS))
+@code_rule(
+    Severity.ERROR,
+    id="DR03",
+    words=("mmap_read_unlock", "mmap_write_unlock", "up_read", *VMA_UNLOCKS),
+    yields_to=("vma-lock/unconditional-end-read",),
+)
 def check(code: Code) -> Iterator[Report]:
     """Releases to which every way leads over a test that says that the lock is gone."""
     for function in code.functions:

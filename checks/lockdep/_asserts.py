@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from reviewbot.c.code import Call, Code, calls
-from reviewbot.c.skeleton import Function, Statement
+from reviewbot.c.skeleton import Function, Statement, StatementKind
 from reviewbot.c.tokens import Kind, Token
 
 # include/linux/lockdep.h:284-297
@@ -90,3 +90,11 @@ def found(code: Code, *names: str) -> Iterator[tuple[Function, Statement, Call]]
             if len(statement.tokens) <= LONG:
                 for call in calls(statement.tokens, *names):
                     yield function, statement, call
+
+
+def begins(code: Code, function: Function) -> bool:
+    """The function is seen from its first statement on: by its header, or by git's hunk heading and a { below it."""
+    if function.opened or not function.header or not function.statements:
+        return function.opened
+    first = function.statements[0]
+    return first.kind is StatementKind.BLOCK and code.lines[first.span[0]].text.rstrip() == "{"

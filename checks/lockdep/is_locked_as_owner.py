@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from reviewbot.checks.lockdep._asserts import WARNINGS, asserts, enclosing, found, negated
+from reviewbot.checks.lockdep._asserts import WARNINGS, asserts, enclosing, found
 
 from reviewbot.c.code import Code
 from reviewbot.c.flow import Flow
@@ -24,16 +24,17 @@ TELLS = re.compile(r"print|^pr_|dump|^trace_|^seq_|^dev_|_dbg$|_info$|_warn$|_er
     id="LD09",
     words=("rwsem_is_locked",),
     scope=Scope(exclude=(*Scope().exclude, "include/linux/mmap_lock.h", "mm/mmap_lock.c")),
+    yields_to=("lockdep/raw-mmap-lock-assert", "mmap-lock/direct-mmap-sem"),
 )
 def check(code: Code) -> Iterator[Report]:
-    """Conditions and values; `WARN_ON(!rwsem_is_locked())` is lockdep/raw-mmap-lock-assert's."""
+    """Conditions, values and assertions; of these lockdep/raw-mmap-lock-assert speaks where it does."""
     names = mm_names(code)
     for function, statement, call in found(code, "rwsem_is_locked"):
         if not call.arguments or mm_of_lock(call.arguments[0], names=names) is None:
             continue
         around = enclosing(statement.tokens, call)
         asserted = any(name in WARNINGS for name in around)
-        if any(TELLS.search(name) for name in around) or (asserted and negated(statement.tokens, call)):
+        if any(TELLS.search(name) for name in around):
             continue
         if not asserted and _chooses_assertion(code.flow(function), statement):
             continue

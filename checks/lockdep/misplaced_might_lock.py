@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from reviewbot.checks.lockdep._asserts import begins
+
 from reviewbot.c.code import Call, Code, calls
 from reviewbot.c.flow import facts
 from reviewbot.c.skeleton import Function, Statement, StatementKind
@@ -64,6 +66,7 @@ def _judge(code: Code, function: Function, might: Statement, call: Call) -> Iter
     statements = list(function.walk())
     at = statements.index(might)
     before, after = statements[:at], statements[at + 1 :]
+    seen = begins(code, function)
     for statement in before:
         taken = next(locks(statement), None)
         if taken and _plain(lock_operand(taken)) == _plain(mm_of_lock(call.arguments[0])):
@@ -87,7 +90,7 @@ def _judge(code: Code, function: Function, might: Statement, call: Call) -> Iter
         if statement.kind is not StatementKind.IF or statement.holds(might):
             continue
         leaves = [s for s in statement.walk() if s.kind in (StatementKind.RETURN, StatementKind.GOTO)]
-        if function.opened and leaves and statement.tokens and not mentions(statement, *CHECKS):
+        if seen and leaves and statement.tokens and not mentions(statement, *CHECKS):
             message = f"{call.name}() comes after an early exit: the callers that take it are never checked"
             yield Report(call.tokens, message, ((statement.tokens, "left early here"),))
             return

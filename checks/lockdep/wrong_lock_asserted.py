@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reviewbot.checks.lockdep._asserts import LOCKDEP, MMAP, RWSEM
+from reviewbot.checks.lockdep._asserts import LOCKDEP, MMAP, RWSEM, begins
 
 from reviewbot.c.code import Call, Code, calls
 from reviewbot.c.skeleton import Function, Statement, StatementKind
@@ -33,13 +33,13 @@ def check(code: Code) -> Iterator[Report]:
     """In fault handlers, and around walks of the kernel's page tables."""
     for function in code.functions:
         if takes_vm_fault(function) and (code.version is None or code.version >= VMA_LOCK_SINCE):
-            yield from _handler(function)
+            yield from _handler(code, function)
     yield from _walks(code)
 
 
-def _handler(function: Function) -> Iterator[Report]:
+def _handler(code: Code, function: Function) -> Iterator[Report]:
     around = conditions(function)
-    told = not function.opened
+    told = not begins(code, function)
     for statement in function.walk():
         if told and not any("FAULT_FLAG_VMA_LOCK" in operand for operand, _ in around[statement]):
             continue

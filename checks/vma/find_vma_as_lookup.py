@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from reviewbot.c.code import Call, Code, assigned, calls
@@ -22,8 +23,11 @@ ASKING = frozenset(
 LIMITS = ("max", "max_t", "min", "min_t", "clamp", "clamp_t")
 # one VMA after the other is wanted
 GOING_ON = ("find_vma", "vma_next", "mas_next", "mas_find", "vm_next", "next_vma", "find_vma_prev")
-# with fewer lines below the call, the question may come where the hunk does not reach (the rule book's six)
+# with fewer lines below the call, the question may come where the hunk does not reach; vm_start within them may be
+# the question, however it is put (the rule book's six)
 BELOW = 6
+# a fault handler looks for the stack that may grow, and tells it from a gap in its own ways
+ARCH_FAULT = re.compile(r"arch/(?:\w+/)+fault\w*\.c")
 
 
 @code_rule(
@@ -37,7 +41,11 @@ BELOW = 6
 )
 def check(code: Code) -> Iterator[Report]:
     """`vma = find_vma(mm, addr)` and then a use of it, on no way to which its start is compared with anything."""
+    if ARCH_FAULT.fullmatch(code.path):
+        return
     for function in code.functions:
+        if code.path.startswith("arch/") and "fault" in (function.name or ""):
+            continue
         for statement in function.walk():
             for call in calls(statement.tokens, "find_vma"):
                 name = _target(statement, call)
@@ -61,11 +69,14 @@ def _use(code: Code, function: Function, start: Statement, call: Call, name: str
     behind = behind[next(n for n, t in enumerate(behind) if t is call.tokens[-1]) + 1 :]
     if uses := list(pointer_uses(behind, name)):
         found = uses[0]
-    last = start.span[1]
+    if any(t.text == "vm_start" for t in behind):
+        return None
+    near = call.tokens[-1].line + BELOW
     address = {t.text for t in call.arguments[1] if t.kind is Kind.WORD}
     for s in code.flow(function).after(start, lambda s: name in assigned(s)):
-        last = max(last, s.span[1])
         if _asks(s.tokens, name) or looked_up_by_loop(s, name):
+            return None
+        if any(t.text == "vm_start" and t.line <= near for t in s.tokens):
             return None
         if name in assigned(s) and has_word(s.tokens, *GOING_ON):
             return None  # a walk from one to the next

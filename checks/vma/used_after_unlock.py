@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from reviewbot.c.code import Call, Code, assigned, calls
 from reviewbot.c.flow import Edge
 from reviewbot.c.skeleton import Function, Statement, StatementKind
+from reviewbot.c.tokens import Comment, Kind, Token
 from reviewbot.kernel import (
     VMA_UNLOCKS,
     conditions,
@@ -40,6 +41,11 @@ OWN_LOCK = (
 # different words for what is one mm in nearly every function
 SAME = {"mm", "current->mm", "vma->vm_mm"}
 
+# a VMA for whoever holds the mmap_lock: include/linux/mm.h:3477-3528
+LOOKUPS = frozenset(("find_vma", "vma_lookup", "find_vma_intersection", "find_extend_vma_locked"))
+# no function of a person's has more of them
+MEMBERS = 8
+
 TYPED = ("vm_area_struct", "find_vma", "vma_lookup", "vmf")
 
 
@@ -63,15 +69,17 @@ TYPED = ("vm_area_struct", "find_vma", "vma_lookup", "vmf")
 def check(code: Code) -> Iterator[Report]:
     """From each release to the first use on every way that does not look the VMA up again."""
     for function in code.functions:
-        names = vma_names(function)
-        if code.path.startswith("drivers/gpu/") and not any(mentions(s, *TYPED) for s in function.walk()):
+        statements = list(function.walk())
+        names = vma_names(function) | _members(statements)
+        if code.path.startswith("drivers/gpu/") and not any(mentions(s, *TYPED) for s in statements):
             names -= {"vma"}  # i915, nouveau and xe have a vma of their own
         around = conditions(function)
-        objects = {lock_operand(call) for s in function.walk() for call in (*locks(s), *unlocks(s))}
+        objects = {lock_operand(call) for s in statements for call in (*locks(s), *unlocks(s))}
         if objects <= SAME:
             objects = objects and {"mm"}
-        own = any(mentions(s, *OWN_LOCK) for s in function.walk())
-        for statement in function.walk():
+        own = any(mentions(s, *OWN_LOCK) for s in statements)
+        told: set[Token | Comment] = set()
+        for statement in statements:
             if statement.kind is not StatementKind.EXPRESSION:
                 continue
             for call in (*unlocks(statement), *calls(statement.tokens, *VMA_UNLOCKS)):
@@ -88,11 +96,36 @@ def check(code: Code) -> Iterator[Report]:
                     # a way on which the pointer is NULL is none on which it is stale
                     known = (*here, (name, True))
                     flags = frozenset(operand for operand, _ in known if operand.isidentifier()) - {name}
-                    yield from _uses(code, function, statement, call, name, contradicts(known), flags)
+                    for report in _uses(code, function, statement, call, name, contradicts(known), flags):
+                        # a second release by the same patch: the use is stale since the first
+                        written = code.changed(*call.tokens) and code.changed(*report.at)
+                        if written and report.at[0] in told:
+                            continue
+                        if written and report.at[0] is not call.tokens[0]:
+                            told.add(report.at[0])
+                        yield report
         if not own:
             yield from _behind_guards(code, function, names)
         if not function.whole and not objects and "fault" in (function.name or ""):
             yield from _while_signalling(function, names)
+
+
+def _members(statements: Iterable[Statement]) -> frozenset[str]:
+    """`p->vma` where the function itself shows that it is a VMA: by a lookup, or by the lock that is released."""
+    found: set[str] = set()
+    for statement in statements:
+        tokens = statement.tokens
+        unlocked = next(unlocks(statement), None) is not None
+        for n, token in enumerate(tokens[:-4]):
+            if token.kind is not Kind.WORD or tokens[n + 1].text != "->" or tokens[n + 2].kind is not Kind.WORD:
+                continue
+            if n and tokens[n - 1].text in ("->", "."):
+                continue
+            looked_up = tokens[n + 3].text == "=" and tokens[n + 4].text in LOOKUPS
+            released = unlocked and [t.text for t in tokens[n + 3 : n + 6]] == ["->", "vm_mm", ")"]
+            if looked_up or released:
+                found.add(f"{token.text}->{tokens[n + 2].text}")
+    return frozenset(sorted(found)[:MEMBERS])
 
 
 def _uses(
@@ -161,7 +194,14 @@ def _renewed(statement: Statement, name: str) -> bool:
     if looked_up_by_loop(statement, name):
         return True
     if "->" in name:
-        return f"{name}=" in "".join(t.text for t in statement.tokens[:4])
+        owner, _, member = name.partition("->")
+        texts = [t.text for t in statement.tokens]
+        if any(texts[n : n + 4] == [owner, "->", member, "="] for n, text in enumerate(texts) if text == owner):
+            return True
+        # who has the structure may have found another VMA for it; a fault's is none of theirs to change
+        return owner in assigned(statement) or (
+            name != "vmf->vma" and any(len(use) == 1 for use in pointer_uses(statement.tokens, owner))
+        )
     return name in assigned(statement)
 
 

@@ -106,6 +106,7 @@ MMAP_API: dict[str, tuple[int, int] | None] = {
 # names that no kernel has had -> what was meant, None where that is not one function
 MMAP_NEVER: dict[str, str | None] = {
     "mmap_lock": None, "mmap_unlock": None, "mmap_trylock": None, "mmap_lock_killable": None,
+    "mmap_release_lock": None, "mmap_read_lock_interruptible": None, "mmap_write_lock_interruptible": None,
     "mmap_lock_read": "mmap_read_lock", "mmap_read_locked": "mmap_read_lock", "mmap_readlock": "mmap_read_lock",
     "mmap_lock_write": "mmap_write_lock", "mmap_write_locked": "mmap_write_lock", "mmap_writelock": "mmap_write_lock",
     "mmap_unlock_read": "mmap_read_unlock", "mmap_lock_read_unlock": "mmap_read_unlock",
@@ -320,6 +321,8 @@ def mm_of_lock(
     tokens = list(argument)
     while tokens and tokens[0].text == "(" and tokens[-1].text == ")":
         tokens = tokens[1:-1]
+    if len(tokens) > 2 and tokens[0].text == "&" and closing(tokens, 1) == len(tokens):
+        tokens = [tokens[0], *tokens[2:-1]]  # &(mm->mmap_lock)
     if len(tokens) < 4 or tokens[0].text != "&" or tokens[-1].text not in members or tokens[-2].text not in ("->", "."):
         return None
     owner = tokens[1:-2]
@@ -384,8 +387,19 @@ def mentions(statement: Statement, *words: str) -> bool:
     return has_word(statement.tokens, *words)
 
 
+# what they return is a VMA: include/linux/mm.h:805, :3481-3500
+VMA_LOOKUPS = ("find_vma", "vma_lookup", "lock_vma_under_rcu", "find_vma_intersection")
+
+
+def _result(tokens: Sequence[Token], n: int) -> str | None:
+    """The variable that the result of the call at tokens[n] goes to: `area = find_vma(..)`; None for a member."""
+    if n < 2 or [t.text for t in tokens[n - 1 : n + 2 : 2]] != ["=", "("] or tokens[n - 2].kind is not Kind.WORD:
+        return None
+    return None if n > 2 and tokens[n - 3].text in ("->", ".") else tokens[n - 2].text
+
+
 def vma_names(function: Function) -> frozenset[str]:
-    """Names in a function that stand for a pointer to a VMA: what is declared as one, and `vma`.
+    """Names in a function that stand for a pointer to a VMA: what is declared as one or looked up, and `vma`.
 
     Not where `vma` is declared as something else: struct i915_vma, struct drm_gpuva.
     """
@@ -404,6 +418,8 @@ def vma_names(function: Function) -> frozenset[str]:
                 others.update(t.text for t in tokens[n + 3 : n + 4])
             elif token.text in ("vm_area_alloc", "vm_area_dup") and n >= 2 and tokens[n - 1].text == "=":
                 others.add(tokens[n - 2].text)  # not yet in any tree: its function's own
+            elif token.text in VMA_LOOKUPS and (result := _result(tokens, n)):
+                names.add(result)
     if takes_vm_fault(function):
         names.add("vmf->vma")
     return frozenset(names - others)

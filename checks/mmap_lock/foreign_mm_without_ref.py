@@ -21,6 +21,11 @@ GETS = (
     "proc_mem_open", "atomic_inc_not_zero", "mmu_notifier_get", "mmu_notifier_register", "__mmu_notifier_register",
     "mmu_interval_notifier_insert", "atomic_inc", "exec_mm", "lock_mm_and_find_vma", "mm_users", "svm_range_get_mm",
 )  # fmt: skip
+# of those, what can be for nothing but the users of an mm
+USERS = (
+    "mmget", "mmget_not_zero", "get_task_mm", "mm_access", "mm_alloc", "dup_mm", "kthread_use_mm", "use_mm",
+    "proc_mem_open", "mm_users",
+)  # fmt: skip
 PUTS = ("mmput", "mmput_async")
 
 
@@ -48,6 +53,11 @@ def check(code: Code) -> Iterator[Report]:
             comes = ((source, "comes from here"),) if source[0] not in call.tokens else ()
             if _of_task(function, source):
                 yield Report(call.tokens, f"{call.name}() locks the mm of a task that may exit meanwhile", comes)
+                continue
+            grabbed = _grabbed(function, call)
+            if grabbed and not code.once("mm users taken", _users):
+                message = f"{call.name}() locks an mm that mmgrab() alone keeps, without a reference to its users"
+                yield Report(call.tokens, message, ((grabbed.tokens, "keeps the structure only"),))
                 continue
             if code.once("mm references", _gets):
                 continue  # somebody takes one
@@ -90,6 +100,16 @@ def _of_task(function: Function, source: list[Token]) -> bool:
         ):
             return True
     return False
+
+
+def _grabbed(function: Function, lock: Call) -> Call | None:
+    """The mmgrab() of the locked mm in the same function: what somebody else kept would need none."""
+    found = (call for s in function.walk() for call in calls(s.tokens, "mmgrab"))
+    return next((call for call in found if call.text(0) == lock_operand(lock)), None)
+
+
+def _users(files: Sequence[Code]) -> bool:
+    return any(file.says(*USERS) and has_word(file.tokens, *USERS) for file in files)
 
 
 def _gets(files: Sequence[Code]) -> bool:

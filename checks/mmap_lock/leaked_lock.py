@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reviewbot.c.code import Call, Code, calls
+from reviewbot.c.code import Call, Code, assigned, calls
+from reviewbot.c.flow import bare
 from reviewbot.c.skeleton import Function, Statement, StatementKind
 from reviewbot.c.tokens import Token
 from reviewbot.kernel import MMAP_UNLOCKS, RAW_UNLOCKS, lock_operand, takes_vm_fault
@@ -17,6 +18,11 @@ UNLOCKS = (*MMAP_UNLOCKS, *RAW_UNLOCKS)
 WRITE_UNLOCKS = ("mmap_write_unlock", "up_write")
 # functions of these names return with the lock held by contract: m_start(), uffd_move_lock(), fixup_user_fault()
 BY_CONTRACT = ("lock", "start", "begin", "fault")
+# 0 or true when taken: include/linux/mmap_lock.h:118, :165, :175; include/linux/rwsem.h
+MAY_FAIL = (
+    "mmap_read_lock_killable", "mmap_write_lock_killable", "mmap_read_trylock", "mmap_write_trylock",
+    "down_read_killable", "down_write_killable", "down_read_trylock", "down_write_trylock",
+)  # fmt: skip
 ANNOTATIONS = ("__acquires", "__releases", "__must_hold", "__cond_acquires", "__cond_lock")
 # variables that hold an error code, or how far the function came: what is returned says nothing of the lock
 RESULTS = frozenset("ret rc err error retval result res status r rv ret_val rval count copied done".split())
@@ -37,8 +43,10 @@ def check(code: Code) -> Iterator[Report]:
             if paths.cut or function.macro:
                 continue
             yield from _mismatched(function, paths)
-            if not (paths.given or _by_contract(code, function)):
-                yield from _leaked(code, function, paths)
+            yield from _again(code, function, paths)
+            if _by_contract(code, function):
+                continue
+            yield from _inverted(code, function, paths) if paths.given else _leaked(code, function, paths)
 
 
 def _mismatched(function: Function, paths: LockPaths) -> Iterator[Report]:
@@ -70,6 +78,89 @@ def _mismatched(function: Function, paths: LockPaths) -> Iterator[Report]:
                 f"{call.name}() releases mmap_lock a second time",
                 ((before.tokens, "released here"),),
             )
+
+
+def _again(code: Code, function: Function, paths: LockPaths) -> Iterator[Report]:
+    """An unlock to which some ways come with the lock held, and one surely with it released, or never taken."""
+    statements = list(function.walk())
+    ends: dict[Statement, Call] = {}  # unlocks that some ways, not all, come to with the lock held
+    for s in statements:
+        found = [call for call in calls(s.tokens, *UNLOCKS) if lock_operand(call) in paths.names]
+        modes = {state.mode for state in paths.states(s)}
+        if len(found) == 1 and modes & set(HELD) and modes & {Mode.FREE, Mode.GIVEN} and Mode.UNSURE not in modes:
+            ends[s] = found[0]
+    told: set[Statement] = set()
+    for s in statements if ends else ():
+        if not paths.touches(s) or sum(1 for _ in calls(s.tokens, *paths.words)) != 1:
+            continue
+        call = next(calls(s.tokens, *UNLOCKS), None)
+        if call and paths.held(s):
+            end = _comes_to(code, function, paths, s)
+            if end in ends and end not in told and end is not s and lock_operand(ends[end]) == lock_operand(call):
+                told.add(end)
+                related = ((call.tokens, "released here"),)
+                yield Report(ends[end].tokens, f"{ends[end].name}() releases mmap_lock a second time", related)
+        call = next(calls(s.tokens, *MAY_FAIL), None)
+        if call is None or s.kind is not StatementKind.IF or not s.body or not paths.states(s.body[0]):
+            continue
+        inner, _ = bare(s.tokens)
+        if len(inner) != len(call.tokens) or {state.mode for state in paths.states(s.body[0])} - {Mode.GIVEN}:
+            continue
+        end = _comes_to(code, function, paths, s.body[0], first=True)
+        if end not in ends or end in told or lock_operand(ends[end]) != lock_operand(call):
+            continue
+        if all(paths.call(state) in (None, call) for state in paths.states(end)):
+            told.add(end)
+            what = f"{ends[end].name}() releases mmap_lock where {call.name}() has failed"
+            yield Report(ends[end].tokens, what, ((call.tokens, "may not take it"),))
+
+
+def _comes_to(
+    code: Code, function: Function, paths: LockPaths, start: Statement, first: bool = False
+) -> Statement | None:
+    """The one statement about the lock to which every way from `start` comes; `first`: it may be `start` itself."""
+    if first and paths.touches(start):
+        return start
+    flow, name = code.flow(function), paths.operand
+    if start.kind is StatementKind.RETURN:
+        return None
+    found = None
+    for s in flow.after(start, paths.touches):
+        if paths.touches(s):
+            if found is not None or s.kind is StatementKind.OPAQUE:
+                return None
+            found = s
+        elif (
+            s.kind in (StatementKind.RETURN, StatementKind.OPAQUE)
+            or not flow.edges(s)
+            or any(edge.to is None for edge in flow.edges(s))
+            or name in assigned(s)
+        ):
+            return None
+    return found if found is not start else None
+
+
+def _inverted(code: Code, function: Function, paths: LockPaths) -> Iterator[Report]:
+    """`if (mmap_read_trylock(mm)) return -EAGAIN;`: leaves where it is taken, releases it where it is not."""
+    flow, numeric = code.flow(function), _numeric(function)
+    unlocks = [(s, call) for s in function.walk() for call in calls(s.tokens, *UNLOCKS) if paths.touches(s)]
+    for s in function.walk():
+        call = next(calls(s.tokens, *MAY_FAIL), None) if paths.touches(s) else None
+        if call is None:
+            continue
+        held = [n for n, by in enumerate(paths.calls) if by.tokens[0] is call.tokens[0]]
+        if not held or any(state.by in held for u, _ in unlocks for state in paths.states(u)):
+            continue
+        ends = [e for e in paths.exits if e.state.by in held and e.state.mode in HELD]
+        if not ends or not all(_leaks(e.statement, set(), [], numeric) for e in ends):
+            continue
+        after = set(flow.after(s, lambda _: False))
+        for u, unlock in unlocks:
+            states = paths.states(u)
+            if u in after and states and all(state.mode is Mode.GIVEN for state in states):
+                related = ((_place(code, ends[0].statement), "returns with it held"), (unlock.tokens, "releases it"))
+                yield Report(call.tokens, f"the result of {call.name}() is tested the wrong way round", related)
+                break
 
 
 def _leaked(code: Code, function: Function, paths: LockPaths) -> Iterator[Report]:

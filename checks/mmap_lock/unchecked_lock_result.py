@@ -29,7 +29,9 @@ LATER_SINCE = (6, 15)
     id="ML06",
     since="v5.8",
     words=(*CALLS, *LATER),
+    style=True,  # such a line that the patch moves was as wrong where it stood
     confidence=Confidence.HIGH,
+    yields_to=("vma-lock/unchecked-start-read",),
 )
 def check(code: Code) -> Iterator[Report]:
     """Statements that are such a call and nothing else."""

@@ -65,10 +65,11 @@ class Paths(Generic[S]):
         if flow.entry is not None:
             self._arrive(flow.entry, start, {})
         spend = flow.function.effort.spend
+        spend(10)
         while self._todo and not self.cut:
             now = self._todo.popleft()
             self._waiting.discard(now)
-            spend()
+            spend(2)
             self._leave(*now)
         if not self.cut:
             self.exits.extend(Exit(statement, state, known) for (statement, state), known in self._ends.items())

@@ -60,9 +60,9 @@ class Effort:
         """Begin anew, for a file of so many tokens: no rule needs as much in any file of 6.12."""
         self.left = min(20_000 + tokens // 2, 60_000)
 
-    def spend(self) -> None:
-        """One statement is looked at. Raises TooMuchError where that is one too many."""
-        self.left -= 1
+    def spend(self, looks: int = 1) -> None:
+        """A statement is looked at, or something as dear as several looks is done. Raises TooMuchError at the end."""
+        self.left -= looks
         if self.left < 0:
             raise TooMuchError
 

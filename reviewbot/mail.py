@@ -157,11 +157,16 @@ def decode(value: str) -> str:
     return "".join(part if isinstance(part, str) else _word(part, charset) for part, charset in parts)
 
 
+# Newer Pythons (and Debian's 3.11.2) give up a whole header for one bad address in it, unless they are told not to;
+# what is no address is left out here.
+_LENIENT: dict[str, Any] = {"strict": False} if "strict" in getaddresses.__code__.co_varnames else {}
+
+
 def addresses(value: str) -> tuple[Address, ...]:
     """The addresses of a header's raw value; what is no address is left out."""
     unfolded = re.sub(r"\r?\n(?=[ \t])", "", _text(value))
     try:
-        pairs = getaddresses([unfolded])
+        pairs = getaddresses([unfolded], **_LENIENT)
     except RecursionError:  # a thousand comments in each other
         return ()
     return tuple(Address(decode(name), email) for name, email in pairs if "@" in email)

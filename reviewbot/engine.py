@@ -151,12 +151,12 @@ def _review_file(
             run.not_run.append(NotRun(rule.name, _lacking("needs --tree", after)))
             continue
         try:
-            reports, cut = _run(rule, after)
+            reports, cut = run_rule(rule, after)
             if why := after.abstained or (f"{cut} in {diff.path}" if cut else None):
                 run.not_run.append(NotRun(rule.name, _lacking(why, after)))
             if not reports:
                 continue
-            said_before, cut = _run(rule, before)
+            said_before, cut = run_rule(rule, before)
         except Exception as error:  # noqa: BLE001 - a rule is a plug-in: its bug must cost only its findings
             line = diff.message_line
             message = f"rule {rule.name} failed on {diff.path}: {type(error).__name__}: {error}"
@@ -179,7 +179,7 @@ def _lacking(why: str, code: Code) -> str:
     return why.replace("needs --tree", f"the tree does not have {code.path}") if code.applied else why
 
 
-def _run(rule: CodeRule, code: Code) -> tuple[list[Report], str | None]:
+def run_rule(rule: CodeRule, code: Code) -> tuple[list[Report], str | None]:
     """What a rule reports of one side of a file, and why it was stopped, None where it came to its end.
 
     A place that is reached on two ways is one report.
@@ -228,7 +228,7 @@ def _moved_here(
             and other.diff
             and any(word in text for text in other.diff.removed() for word in rule.words)
         ):
-            found.update(_key(report, other) for report in _run(rule, other)[0] if _touched(report, other))
+            found.update(_key(report, other) for report in run_rule(rule, other)[0] if _touched(report, other))
     return found
 
 

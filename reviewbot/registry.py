@@ -43,7 +43,8 @@ def _families() -> list[str]:
 def load() -> tuple[CodeRule, ...]:
     """All rules, by name. A rule's module is imported when the rule is run: sixty would take longer than the review."""
     state = _state()
-    files = [(family, name[:-3]) for family, name, _, _ in state if family in _families() and name[0] != "_"]
+    families = frozenset(_families())  # the state has more directories than those
+    files = [(family, name[:-3]) for family, name, _, _ in state if family in families and name[0] != "_"]
     known = _recall(state)
     if known is None:
         known = [_import(family, name).check._replace(check=_lost) for family, name in files]

@@ -18,12 +18,11 @@ from pathlib import Path
 from common import archive, arguments, raw_mails, review_mail, table
 
 from reviewbot.c.code import Code, Fragment
-from reviewbot.c.skeleton import TooMuchError
-from reviewbot.engine import MOST
+from reviewbot.engine import run_rule
 from reviewbot.mail import has_diff, parse_mail
 from reviewbot.model import Change, FileDiff, InputError, Line, LineKind
 from reviewbot.registry import evidence, load
-from reviewbot.rule import CodeRule, Report
+from reviewbot.rule import CodeRule
 
 # the kernel that the recorded numbers are of
 VERSION = (6, 12)
@@ -60,27 +59,16 @@ def of_tree(top: Path, rules: Sequence[CodeRule]) -> Iterator[tuple[str, str]]:
             code = Code(path, [Fragment(lines)], whole=True, version=VERSION, diff=_added(path))
             code.patch = (code,)
             for rule in mine:
-                for report in reports(rule, code):
+                reports, cut = run_rule(rule, code)
+                if cut:
+                    print(f"{rule.name}: {cut} in {path}", file=sys.stderr)
+                for report in reports:
                     span = code.span(report.at)
                     yield rule.name, f"{path}:{span.line}: {span.text.strip()} | {report.message}"
 
 
 def _added(path: str) -> FileDiff:
     return FileDiff(None, path, Change.ADDED, ())
-
-
-def reports(rule: CodeRule, code: Code) -> list[Report]:
-    """What a rule says of a file, each place once, as the engine would have it."""
-    code.effort.allow(len(code.tokens))
-    found: dict[tuple[object, ...], Report] = {}
-    try:
-        for report in rule.check(code):
-            found.setdefault((report.at[0], report.at[-1], report.message), report)
-            if len(found) == MOST:
-                break
-    except TooMuchError:
-        print(f"{rule.name}: gave up in {code.path}", file=sys.stderr)
-    return list(found.values())
 
 
 def recorded(rule: str, where: str) -> int | None:

@@ -108,6 +108,7 @@ def parse_mail(raw: bytes, origin: str = "") -> Mail:
     if not headers.keys() & {"from", "subject", "message-id", "date"}:
         raise InputError(f"not a mail: '{origin}' has no From:, Subject:, Date: or Message-ID: header")
     sender = addresses(headers.get("from", ""))
+    original = addresses(headers.get("x-original-from", ""))
     charsets: list[str] = []
     body = _bounded(_body(message, charsets), origin)
     ids = _MESSAGE_ID.findall(_text(headers.get("message-id", "")))
@@ -127,6 +128,7 @@ def parse_mail(raw: bytes, origin: str = "") -> Mail:
         body=body,
         origin=origin,
         charset=charsets[-1] if charsets else "utf-8",
+        original_from=original[0] if original else None,
     )
 
 

@@ -179,6 +179,7 @@ class Mail(NamedTuple):
     body: tuple[str, ...]  # decoded lines, without line ends; line n of the message is body[n - 1]
     origin: str = ""  # what to call it in messages: a file name, or '' for the Message-ID
     charset: str = "utf-8"  # what the body was decoded from, for who wants its bytes: files of a tree are bytes
+    original_from: Address | None = None  # X-Original-From:, where a list or relay has put itself into From:
 
     @property
     def name(self) -> str:

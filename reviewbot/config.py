@@ -202,7 +202,7 @@ def _fill(base: T, table: dict[str, Any], file: str, prefix: str) -> T:
         if wanted in (dict[str, ListConfig], dict[str, SourceConfig]):
             tables = value.items() if isinstance(value, dict) else ()
             if not isinstance(value, dict) or not all(isinstance(inner, dict) for inner in value.values()):
-                raise ConfigError(f"{where} must hold tables, such as [{prefix}{key}.\"NAME\"]")
+                raise ConfigError(f'{where} must hold tables, such as [{prefix}{key}."NAME"]')
             start: ListConfig | SourceConfig = SourceConfig()
             if wanted == dict[str, ListConfig]:
                 policy = values.get("policy", PolicyConfig())

@@ -24,6 +24,9 @@ COMMANDS = {
     "check": "reviewbot.commands.check",
     "reply": "reviewbot.commands.reply",
     "rules": "reviewbot.commands.rules",
+    "watch": "reviewbot.commands.watch",
+    "queue": "reviewbot.commands.queue",
+    "ledger": "reviewbot.commands.ledger",
 }
 EPILOG = (
     "exit status: 0 nothing to report, 1 findings, 2 usage, configuration or internal error, 75 network, 130 interrupt"
@@ -88,7 +91,24 @@ def make_parser() -> argparse.ArgumentParser:
     reply = commands.add_parser(
         "reply", parents=[posting, choice, common], help="the mails that would answer a posting"
     )
-    reply.add_argument("-o", "--output", metavar="DIR", help="write drafts (mbox) instead of printing them")
+    way = reply.add_mutually_exclusive_group()
+    way.add_argument("-o", "--output", metavar="DIR", help="write drafts (mbox) instead of printing them")
+    way.add_argument("--send", action="store_true", help="ask, and send them as the policy allows")
+    reply.add_argument("--yes", action="store_true", help="with --send: do not ask")
+    watch = commands.add_parser("watch", parents=[choice, common], help="one pass over the configured lists")
+    watch.add_argument("--dry-run", action="store_true", help="say what would be sent, and why not; change nothing")
+    watch.add_argument("--since", metavar="WHEN", help="replay from there on (implies --dry-run): 2026-01-31 or 30d")
+    watch.add_argument("--until", metavar="WHEN", help="replay up to there")
+    queue = commands.add_parser("queue", parents=[choice, common], help="the mails that wait for a person")
+    queue.add_argument("action", nargs="?", choices=("list", "show", "approve", "drop"), default="list")
+    queue.add_argument("ids", nargs="*", metavar="NUMBER", help="of the mails, as the list has them")
+    queue.add_argument("--reason", default="", help="with drop: why")
+    queue.add_argument("--format", choices=("text", "json"), default="text")
+    ledger = commands.add_parser("ledger", parents=[common], help="what was seen and sent, and why not")
+    ledger.add_argument("name", nargs="?", metavar="NAME", help="Message-ID of a series, or a rule or family")
+    ledger.add_argument("--sent", action="store_true", help="the mails that went out, or may have")
+    ledger.add_argument("--check", action="store_true", help="whether the file is sound")
+    ledger.add_argument("--format", choices=("text", "json"), default="text")
     rules = commands.add_parser("rules", parents=[common], help="the rules, or one rule's page")
     rules.add_argument("name", nargs="?", metavar="NAME")
     rules.add_argument("--format", choices=("text", "json"), default="text")

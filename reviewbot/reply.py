@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Findings -> reply mails, as a careful reviewer would write them, through templates/.
 
-Belongs here: headers, recipients, what is quoted, and the mail as bytes. What is said and in which
-words stands in `templates/*.j2`; whether a mail may go out at all (lists, private mail, what was
-already sent) is for `ledger` and `send`. Pure but for the clock, the templates and `write_mbox`.
+Belongs here: headers, recipients, what is quoted, the mail as bytes, and reading back what a mail of
+ours says of itself. What is said and in which words stands in `templates/*.j2`; whether a mail may go
+out at all (lists, private mail, what was already sent) is for `policy`, `ledger` and `send`. Pure but
+for the clock, the templates and `write_mbox`.
 
 `serialise` exists because neither way at hand is right for these mails: the standard library folds
 non-ASCII subjects so that spaces are lost (`policy.SMTP`: a tenth of random ones did not survive),
@@ -17,22 +18,23 @@ from __future__ import annotations
 import hashlib
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.charset import QP, Charset
 from email.header import Header
 from email.headerregistry import Address as MailAddress
-from email.message import EmailMessage
+from email.message import EmailMessage, Message
 from email.utils import formataddr
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from importlib import resources
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from reviewbot import __version__
-from reviewbot.finding import Finding, Review
+from reviewbot.finding import Finding, Fold, Review
 from reviewbot.model import (
     Address,
     BaseHow,
@@ -44,28 +46,93 @@ from reviewbot.model import (
     Mail,
     Patch,
     Series,
+    Severity,
     SpanKind,
 )
 from reviewbot.output.text import clean, count, counts, rule_failed
+from reviewbot.selection import FOLDED
 
 WIDTH = 72  # of our own text: quoted twice, it still fits 80 columns
 CONTEXT = 3  # quoted lines before the one that a remark is about
 # RFC 5322 allows 998 bytes a line; servers cut or refuse what is longer (seen: SMTPDataError 500).
 MAX_LINE = 990
 
+# A stranger chooses how long his lines and headers are. Each limit is far above what lists carry.
+MAX_QUOTED = 2500  # characters of one quoted line; what is behind is cut and marked
+MAX_STATEMENT = 30  # quoted lines of one statement: its first and last
+MAX_SAID = 1000  # characters of one remark
+MAX_NAMED = 60  # characters of a path or of code within our own text
+MAX_SUGGESTED = 40  # lines of a suggestion
+MAX_BODY = 100_000  # characters; vger's limit was 100 kB, and many lists have a person look at what is larger
+MAX_SUBJECT = 1000
+# sendmail refuses a mail with more than 32,768 bytes of headers (MaxHeadersLength), and recipients need room, too
+MAX_REFERENCES = 16_000
+MAX_RECIPIENTS = 500  # more in one mail is refused by many servers
+MAX_FINGERPRINTS = 100
+
 # `.invalid` can never be delivered to (RFC 2606): whoever sends must set a real, monitored address
 UNCONFIGURED = Address("reviewbot", "sender-is-not-configured@reviewbot.invalid")
 
-# Addresses that no review mail belongs to: robots that act on mail, and logs of commits.
+# Addresses that no review mail belongs to: those that act on mail, logs of commits, b4's web relay.
 NEVER = ("stable@vger.kernel.org", "stable@kernel.org", "*-commits@*", "devnull+*@kernel.org")
+
+# Addresses of programs that write to kernel lists, in lower case: neither answered nor copied.
+ROBOTS = (
+    "lkp@intel.com",  # kernel test robot
+    "*-lkp@intel.com",
+    "oe-kbuild@*",
+    "oe-kbuild-all@*",
+    "kbuild-all@*",
+    "syzbot*@*",
+    "*@syzkaller.appspotmail.com",
+    "patchwork*@*",
+    "patchew*@*",
+    "snowpatch*@*",
+    "sashiko*@*",
+    "kernelci*@*",
+    "lkft@linaro.org",
+    "bugzilla*@*",
+    "buildbot*@*",
+    "gitolite*@*",
+    "tip-bot*@*",
+    "bot@*",
+    "bot+*@*",  # bpf-ci: bot+bpf-ci@kernel.org
+    "*-bot@*",
+    "*-bot+*@*",
+    "*+bot@*",
+    "*.bot@*",
+    "robot@*",
+    "*-robot@*",
+    "*@bots.*",
+    "ci@*",
+    "*-ci@*",
+    "postmaster@*",
+    "*-daemon@*",
+    "notifications@github.com",
+    "no-reply@*",
+    "noreply@*",
+    "no_reply@*",
+    "donotreply@*",
+    "do-not-reply@*",
+    "*-noreply@*",
+    "*.noreply@*",
+    "*@noreply.*",
+    "*@*.noreply.*",  # users.noreply.github.com takes no mail
+)
 
 # always quoted-printable, never base64: words stay readable in a raw mail, as with git and b4
 _UTF8 = Charset("utf-8")
 _UTF8.header_encoding = QP
 
 _EMAIL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?", re.A)
-_MESSAGE_ID = re.compile(r"(?!.*=\?)[!-;=?-~]{1,900}")
+_MAX_EMAIL = 254  # RFC 5321, 4.5.3.1.3
+# not so long that it could not stand on one line behind the header's name
+_MESSAGE_ID = re.compile(r"(?!.*=\?)[!-;=?-~]{1,850}")
 _RE = re.compile(r"re:", re.I)
+# A list or relay that writes under the author's name: "Ann Author via linux-foo", "'Ann' via B4 Relay"
+_VIA = re.compile(r"\bvia\s", re.I)
+# A word to reviewbot, as `answers` reads it: our own text never gives one
+_COMMAND = re.compile(r"\s*reviewbot\s*:", re.I)
 # What b4 takes for a trailer (LoreMessage.find_trailers()), wherever it stands in a reply; and mbox's separator.
 _TRAILER = re.compile(r"\s*(\w\S+):\s+\S", re.A)
 _ALWAYS = re.compile(
@@ -91,6 +158,33 @@ class Per(StrEnum):
     SERIES = "series"
 
 
+class Earlier(NamedTuple):
+    """A finding that was mailed for an earlier revision."""
+
+    rule: str
+    path: str  # '' where it was about the message
+    revision: int  # of the posting it was mailed for
+
+
+class History(NamedTuple):
+    """What became of the findings of earlier revisions; said in the first mail of a set."""
+
+    fixed: tuple[Earlier, ...] = ()  # gone now
+    still: int = 0  # still there, and not said again: they were mailed or answered
+
+
+class Recipients(NamedTuple):
+    """Who gets a reply; nobody but whom the mail that is answered names."""
+
+    author: Address | None  # To:; None where there is nobody to write to, and then there is no reply
+    cc: tuple[Address, ...]
+
+
+def no_list(_email: str) -> bool:
+    """No address is known to be a mailing list's."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class ReplySettings:
     """How replies are made; the defaults make mails to read, not to send."""
@@ -105,6 +199,11 @@ class ReplySettings:
     salt: str = ""  # goes into the Message-IDs
     author_only: bool = False  # no Cc
     opted_out: tuple[str, ...] = ()  # address patterns that never get mail, beside NEVER
+    robots: tuple[str, ...] = ()  # further address patterns, beside ROBOTS
+    lists: frozenset[str] | None = None  # lists that may get a copy, in lower case; None: a draft, all of them stay
+    is_list: Callable[[str], bool] = no_list  # whether an address, in lower case, is a mailing list's
+    max_mails: int = 0  # more patches with findings get one mail for the series; 0: no limit
+    action_required: bool = False  # have Patchwork mark a reply with an error as unaddressed
 
     @property
     def configured(self) -> bool:
@@ -139,95 +238,240 @@ class Section:
     quotes: tuple[Quote, ...]
 
 
-def make_replies(review: Review, settings: ReplySettings, *, now: datetime | None = None) -> tuple[EmailMessage, ...]:
+def make_replies(
+    review: Review, settings: ReplySettings, *, now: datetime | None = None, history: History | None = None
+) -> tuple[EmailMessage, ...]:
     """The mails for the findings that are shown: one for each patch that has any, or one for the series.
 
-    What was there before a patch is never mailed, and faults alone make no mail. A mail without a
-    Message-ID cannot be answered and is skipped. `now` is the Date:, the system's clock by default.
-    Raises ConfigError where a template is wrong or missing.
+    What was there before a patch is never mailed, and faults or a `history` alone make no mail. A mail
+    that cannot be answered is skipped: one without a Message-ID, or whose author cannot be told. `now` is
+    the Date:, the system's clock by default. Raises ConfigError where a template is wrong or missing.
     """
     findings = [finding for finding in review.shown if not finding.preexisting]
-    now = now or datetime.now(UTC)
-    groups: list[tuple[Mail, Address, list[Finding]]] = []
-    if settings.per is Per.SERIES:
-        cover = review.series.cover
-        targets = [(cover.mail, cover.author)] if cover else []
-        targets += [(patch.mail, patch.author) for patch in review.series.patches]
-        if findings and (target := next((t for t in targets if _answerable(t[0])), None)):
-            groups.append((*target, findings))
-    else:
+    if not findings:
+        return ()
+    per, groups = settings.per, []
+    if per is Per.PATCH:
         patches = {finding.patch.index: finding.patch for finding in findings}
-        for index, patch in sorted(patches.items()):
-            if _answerable(patch.mail):
-                groups.append((patch.mail, patch.author, [f for f in findings if f.patch.index == index]))
-    return tuple(_reply(review, settings, now, *group) for group in groups)
+        groups = [
+            (target, [f for f in findings if f.patch.index == index])
+            for index, patch in sorted(patches.items())
+            if (target := _target(patch.mail, patch.author, settings))
+        ]
+    if per is Per.SERIES or 0 < settings.max_mails < len(groups):
+        per, target = Per.SERIES, series_target(review.series, settings)
+        groups = [(target, findings)] if target else []
+    answered = frozenset(finding.patch.index for _, group in groups for finding in group)
+    work = _Work(review, settings, per, now or datetime.now(UTC), answered)
+    said = (history or History(), *(History() for _ in groups))
+    return tuple(_reply(work, target, group, before) for (target, group), before in zip(groups, said, strict=False))
 
 
-def _answerable(mail: Mail) -> bool:
-    return bool(_MESSAGE_ID.fullmatch(mail.message_id))
+class Target(NamedTuple):
+    """A mail that can be answered, and who gets the answer."""
+
+    mail: Mail
+    author: Address
+    cc: tuple[Address, ...]
 
 
-def _reply(
-    review: Review, settings: ReplySettings, now: datetime, mail: Mail, author: Address, findings: Sequence[Finding]
-) -> EmailMessage:
+class _Work(NamedTuple):
+    """What the mails of a set have in common."""
+
+    review: Review
+    settings: ReplySettings
+    per: Per
+    now: datetime
+    answered: frozenset[int]  # patches whose findings are in one of the mails
+
+
+def series_target(series: Series, settings: ReplySettings) -> Target | None:
+    """What one mail for the series answers: the cover letter, else the first patch that can be answered.
+
+    None where none can.
+    """
+    mails = [(series.cover.mail, series.cover.author)] if series.cover else []
+    mails += [(patch.mail, patch.author) for patch in series.patches]
+    return next((target for mail, author in mails if (target := _target(mail, author, settings))), None)
+
+
+def _target(mail: Mail, author: Address, settings: ReplySettings) -> Target | None:
+    if not _MESSAGE_ID.fullmatch(mail.message_id):
+        return None
+    who = recipients(mail, author, settings)
+    return Target(mail, who.author, who.cc) if who.author else None
+
+
+def _reply(work: _Work, target: Target, findings: Sequence[Finding], history: History) -> EmailMessage:
+    review, settings, mail = work.review, work.settings, target.mail
     worst = sorted(findings, key=lambda f: (f.severity.rank, f.confidence is Confidence.LOW, f.patch.index, _anchor(f)))
-    budget = max(1, settings.budget)
-    kept = worst[:budget]
+    kept, large = worst[: max(1, settings.budget)], False
+    text = _text(work, target, kept, worst[len(kept) :], history, large=large)
+    while len(text) > MAX_BODY and len(kept) > 1:
+        kept, large = kept[: len(kept) // 2], True
+        text = _text(work, target, kept, worst[len(kept) :], history, large=large)
     message = EmailMessage()
     message["From"] = _header_address(settings.sender)
-    to, cc = _recipients(mail, author, settings)
-    message["To"] = [_header_address(address) for address in to]
-    if cc:
-        message["Cc"] = [_header_address(address) for address in cc]
-    subject = header_text(mail.subject)
-    message["Subject"] = subject if _RE.match(subject) else f"Re: {subject}"
-    message["Date"] = now
-    message["Message-ID"] = message_id(mail.message_id, review.series.revision, settings)
+    message["To"] = [_header_address(target.author)]
+    if target.cc:
+        message["Cc"] = [_header_address(address) for address in target.cc]
+    subject = header_text(mail.subject[:MAX_SUBJECT])
+    # Patchwork takes for a comment what begins with Re: (parser.py, subject_check())
+    message["Subject"] = subject if _RE.match(subject) else f"Re: {subject}".rstrip()
+    message["Date"] = work.now
+    message["Message-ID"] = message_id(mail.message_id, review.series.revision, settings, work.per)
     message["In-Reply-To"] = f"<{mail.message_id}>"
-    above = mail.references or ((mail.in_reply_to,) if mail.in_reply_to else ())
-    chain = dict.fromkeys([*(i for i in above if _MESSAGE_ID.fullmatch(i) and i != mail.message_id), mail.message_id])
-    message["References"] = " ".join(f"<{i}>" for i in chain)
+    message["References"] = _references(mail)
     # RFC 3834; what other robots look for before they answer
     message["Auto-Submitted"] = "auto-generated"
     message["X-Reviewbot-Version"] = header_text(settings.ruleset)
     message["X-Reviewbot-Revision"] = f"v{review.series.revision}"
-    message["X-Reviewbot-Rules"] = ", ".join(dict.fromkeys(header_text(finding.rule) for finding in kept))
-    message["X-Reviewbot-Fingerprints"] = ", ".join(dict.fromkeys(header_text(f.fingerprint) for f in kept))
-    text = _text(review, settings, mail, kept, worst[budget:])
+    folded = [other for finding in kept for other in _folded(finding, review.findings)]
+    message["X-Reviewbot-Rules"] = _list(finding.rule for finding in (*kept, *folded))
+    message["X-Reviewbot-Fingerprints"] = _list(finding.fingerprint for finding in (*kept, *folded))
+    if settings.action_required and any(finding.severity is Severity.ERROR for finding in kept):
+        # the value plays no part (Patchwork, docs/usage/headers.rst), but some servers drop an empty header
+        message["X-Patchwork-Action-Required"] = "yes"
     long = any(len(line) > MAX_LINE for line in text.encode().split(b"\n"))
     message.set_content(text, cte="quoted-printable" if long else "7bit" if text.isascii() else "8bit")
     return message
 
 
-def message_id(target: str, revision: int, settings: ReplySettings) -> str:
+def _list(values: Iterable[str]) -> str:
+    """What `_values` reads back; the most severe come first, so they are not what is cut."""
+    return ", ".join([*dict.fromkeys(header_text(value) for value in values)][:MAX_FINGERPRINTS])
+
+
+def _folded(finding: Finding, findings: Iterable[Finding]) -> Iterator[Finding]:
+    """The findings that `selection` made places of this one: they are said with it."""
+    for other in findings if finding.places else ():
+        if other.why_not_shown == FOLDED and other.fold is finding.fold:
+            same = (other.rule, other.message) == (finding.rule, finding.message)
+            near = finding.fold is not Fold.PATCH or other.patch.index == finding.patch.index
+            if finding.fold is Fold.BUILD or (same and near):
+                yield other
+
+
+def message_id(target: str, revision: int, settings: ReplySettings, per: Per | None = None) -> str:
     """The Message-ID of the reply to `target`, with brackets: the same whenever and wherever it is made.
 
+    `per` is the kind of reply; None: as the settings have it. With `max_mails` it is the number of findings
+    that decides between the kinds: who asks whether a mail went out asks for both.
     reviewbot's own version does not go in: after an upgrade the same posting is not answered again.
     """
-    digest = hashlib.sha256(f"{target}|{revision}|{settings.per}|{settings.salt}".encode()).hexdigest()[:24]
+    kind = per or settings.per
+    digest = hashlib.sha256(f"{target}|{revision}|{kind}|{settings.salt}".encode()).hexdigest()[:24]
     domain = settings.domain or settings.sender.email.rpartition("@")[2]
-    return f"<reviewbot.{settings.per}.{digest}@{re.sub(r'[^A-Za-z0-9.-]', '', domain)}>"
+    return f"<reviewbot.{kind}.{digest}@{re.sub(r'[^A-Za-z0-9.-]', '', domain)}>"
 
 
-def _recipients(mail: Mail, author: Address, settings: ReplySettings) -> tuple[list[Address], list[Address]]:
-    """To: the author. Cc: whom the original mail names, but for those who are not to get such mail."""
-    never = (*NEVER, *settings.opted_out, settings.sender.email)
-    seen: set[str] = set()
+def _references(mail: Mail) -> str:
+    """The original's whole chain and itself. Of a chain that is too long the middle goes (RFC 5322, 3.6.4 lets one)."""
+    above = mail.references or ((mail.in_reply_to,) if mail.in_reply_to else ())
+    first, *rest = dict.fromkeys(
+        [*(i for i in above if _MESSAGE_ID.fullmatch(i) and i != mail.message_id), mail.message_id]
+    )
+    room = MAX_REFERENCES - len(first)
+    kept: list[str] = []
+    for name in reversed(rest):
+        room -= len(name) + 3
+        if kept and room < 0:
+            break
+        kept.append(name)
+    return " ".join(f"<{name}>" for name in (first, *reversed(kept)))
 
-    def take(addresses: Iterable[Address]) -> list[Address]:
-        taken = []
-        for address in addresses:
-            email = address.email.lower()
-            if email in seen or not _EMAIL.fullmatch(email) or any(fnmatchcase(email, p.lower()) for p in never):
-                continue
-            seen.add(email)
-            taken.append(address)
-        return taken
 
-    # a relay's own address (devnull+...) is among NEVER: where the body names no author, Reply-To: does
-    to = take([author]) or take(mail.reply_to) or take([mail.sender])
-    cc = take([mail.sender, *mail.reply_to, *mail.to, *mail.cc])
-    return (to or cc, []) if settings.author_only or not to else (to, cc)
+# --- what a mail of ours says of itself -----------------------------------------------------------
+
+
+def target_of(message: Message) -> str | None:
+    """Message-ID, without brackets, of the mail that a reply answers; None where it names none.
+
+    This and the next two take a mail as it was made or as it was read back. They believe what it says:
+    anybody can write such a header.
+    """
+    found = re.search(r"<([^<>\s]+)>", str(message.get("In-Reply-To", "")))
+    return found[1] if found else None
+
+
+def fingerprints_of(message: Message) -> tuple[str, ...]:
+    """Fingerprints of the findings that a reply says, those of further places behind them; held back ones are not in.
+
+    At most MAX_FINGERPRINTS, the most severe.
+    """
+    return _values(message, "X-Reviewbot-Fingerprints")
+
+
+def rules_of(message: Message) -> tuple[str, ...]:
+    """Names of the rules whose findings a reply says."""
+    return _values(message, "X-Reviewbot-Rules")
+
+
+def _values(message: Message, name: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(re.findall(r"[^\s,]+", str(message.get(name, "")))))
+
+
+# --- recipients and headers -----------------------------------------------------------------------
+
+
+def recipients(mail: Mail, author: Address, settings: ReplySettings) -> Recipients:
+    """Who gets a reply to `mail`; `author` is its in-body From: where it has one, else its sender.
+
+    To: the author, that is the first person of: in-body From:; X-Original-From:, where a list or a relay
+    has put itself into From:; Reply-To:; From:. Cc: whom the mail names besides, but for robots, who opted
+    out, and lists that may not get a copy. Who opted out as an author gets no reply under another address.
+    """
+    name = mail.list_id.rpartition("<")[2].rstrip("> \t").lower() if mail.list_id else ""
+    ours = (*NEVER, *ROBOTS, *(p.lower() for p in settings.robots), settings.sender.email.lower())
+    opted_out = tuple(pattern.lower() for pattern in settings.opted_out)
+
+    def listed(email: str) -> bool:
+        # List-Id: <linux-mm.kvack.org>
+        allowed = settings.lists is not None and email in settings.lists
+        return allowed or settings.is_list(email) or email.replace("@", ".") == name
+
+    def usable(email: str) -> bool:
+        return bool(len(email) <= _MAX_EMAIL and _EMAIL.fullmatch(email)) and not _any(email, ours)
+
+    def personal(address: Address) -> bool:
+        email = address.email.lower()
+        return usable(email) and not listed(email)
+
+    munged = bool(_VIA.search(mail.sender.name)) or not personal(mail.sender)
+    copied = {address.email.lower() for address in (*mail.to, *mail.cc)}
+    # an in-body From: of the same address may have the better name
+    same = author.email.lower() == mail.sender.email.lower()
+    who, sender = ([], author) if same else ([author], mail.sender)
+    if munged:
+        who += [mail.original_from] if mail.original_from else []
+        who += mail.reply_to
+    else:
+        # a list nobody told us of, which writes itself into Reply-To:, is among the recipients, too
+        answers = [address for address in mail.reply_to if address.email.lower() not in copied]
+        both = any(address.email.lower() == sender.email.lower() for address in answers)
+        who += [sender] if both else [*answers, sender]
+    to = next((address for address in who if personal(address)), None)
+    if to is None or _any(to.email.lower(), opted_out):
+        return Recipients(None, ())
+    if settings.author_only:
+        return Recipients(to, ())
+    cc: dict[str, Address] = {}
+    # what a list has put itself behind is not its name
+    first = Address("", mail.sender.email) if munged else mail.sender
+    for address in (first, *mail.reply_to, *mail.to, *mail.cc):
+        email = address.email.lower()
+        if email in cc or email == to.email.lower() or not usable(email) or _any(email, opted_out):
+            continue
+        if settings.lists is not None and email not in settings.lists and listed(email):
+            continue
+        cc[email] = address
+        if len(cc) + 1 >= MAX_RECIPIENTS:
+            break
+    return Recipients(to, tuple(cc.values()))
+
+
+def _any(email: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(email, pattern) for pattern in patterns)
 
 
 def header_text(value: str) -> str:
@@ -245,11 +489,16 @@ def _header_address(address: Address) -> MailAddress:
 # --- the text -------------------------------------------------------------------------------------
 
 
-def _text(review: Review, settings: ReplySettings, mail: Mail, kept: Sequence[Finding], held: Sequence[Finding]) -> str:
+def _text(
+    work: _Work, target: Target, kept: Sequence[Finding], held: Sequence[Finding], history: History, *, large: bool
+) -> str:
+    review, settings, mail = work.review, work.settings, target.mail
     series = review.series
     patches = {finding.patch.index: finding.patch for finding in kept}
     own = {*patches, *(finding.patch.index for finding in held)}
-    elsewhere = {finding.patch.index for finding in review.shown if not finding.preexisting} - own
+    others = {finding.patch.index for finding in review.shown if not finding.preexisting} - own
+    # "the same in ..." is said of them
+    folded = {finding.patch.index for finding in review.findings if finding.why_not_shown == FOLDED} - own - others
     sections = [
         Section(
             patch,
@@ -259,24 +508,28 @@ def _text(review: Review, settings: ReplySettings, mail: Mail, kept: Sequence[Fi
         for _, patch in sorted(patches.items())
         if (findings := [finding for finding in kept if finding.patch.index == patch.index])
     ]
+    # what stands here is an interface: templates/__init__.py tells users of it
     values: dict[str, Any] = {
         "version": settings.ruleset,
         "series": series,
         "checked": len(review.patches),
-        "per": settings.per,
+        "per": work.per,
         "base": _base(series),
         "sections": sections,
         "counts": counts(finding.severity for finding in (*kept, *held)),
         "held_back": counts(finding.severity for finding in held),
+        "large": large,
         "budget": settings.budget,
-        "elsewhere": len(elsewhere),
-        "silent": len(review.patches) - len(own) - len(elsewhere),
+        "elsewhere": len(others & work.answered),
+        "silent": len(review.patches) - len(own) - len(others) - len(folded),
         "unread": sum(not rule_failed(fault) for fault in review.errors),
+        "fixed": tuple(dict.fromkeys(row._replace(path=_short(row.path)) for row in history.fixed)),
+        "still": history.still,
         "docs": settings.docs,
         # quoted for the shell: a Message-ID is a stranger's text that somebody will paste
         "command": f"reviewbot lore {shlex.quote(mail.message_id)}{_TREE if _by_tree(series) else ''}",
     }
-    body = _render(f"{settings.per}.j2", settings.template_dir, values)
+    body = _render(f"{work.per}.j2", settings.template_dir, values)
     return "\n".join(_guard(body.strip("\n").split("\n"))) + "\n"
 
 
@@ -301,7 +554,18 @@ def _base(series: Series) -> str:
 
 def quoted(line: str) -> str:
     """A line of the original, quoted. Only what would act on a screen or break the mail is replaced."""
-    return "> " + clean(line, tabs=True)
+    return _behind("> ", line)
+
+
+def _behind(mark: str, line: str) -> str:
+    cut = "" if len(line) <= MAX_QUOTED else " [ ... ]"
+    return mark + clean(line[:MAX_QUOTED], tabs=True) + cut
+
+
+def _short(path: str) -> str:
+    """The end of a path, which says most: our own lines are short, whatever they name."""
+    path = " ".join(clean(path).split())
+    return path if len(path) <= MAX_NAMED else "..." + path[3 - MAX_NAMED :]
 
 
 def _ascii(text: str) -> str:
@@ -323,7 +587,7 @@ def wrap(text: str, tail: str = "") -> str:
 
 
 def _guard(lines: Sequence[str]) -> Iterator[str]:
-    """No line of our own that b4 would take for a trailer, or an mbox for the next mail."""
+    """No line of our own that b4 would take for a trailer, an mbox for the next mail, or reviewbot for an answer."""
     end = next((n for n, line in enumerate(lines) if line == "-- "), len(lines))
     for n, line in enumerate(lines):
         line = line if line == "-- " else clean(line, tabs=True)
@@ -331,7 +595,7 @@ def _guard(lines: Sequence[str]) -> Iterator[str]:
         # b4 joins a name and the address on the next line
         near = " ".join(lines[n : n + 3])
         trailer = match and ("@" in near or "://" in near or _ALWAYS.match(match[1]))
-        yield f"| {line}" if n < end and (trailer or _ALONE.match(line)) else line
+        yield f"| {line}" if _COMMAND.match(line) or (n < end and (trailer or _ALONE.match(line))) else line
 
 
 def _anchor(finding: Finding) -> int:
@@ -403,8 +667,8 @@ def _quotes(patch: Patch, findings: Sequence[Finding]) -> Iterator[Quote]:
 
     for finding in apart:
         if finding.span.kind is not SpanKind.HEADER:
-            where = wrap(f"In {finding.span.path}, outside of what the patch shows:")
-            code = "| " + clean(finding.span.text, tabs=True)
+            where = wrap(f"In {_short(finding.span.path)}, outside of what the patch shows:")
+            code = _behind("| ", finding.span.text)
             yield Quote((*where.split("\n"), "", code), (_remark(finding, keep.keys()),))
 
 
@@ -415,7 +679,10 @@ def _kept(patch: Patch, at: dict[int, list[Finding]]) -> dict[int, None]:
         hunk = _hunk_at(patch, anchor)
         first = hunk.message_line + 1 if hunk else 1
         begin = min(finding.span.message_line or anchor for finding in group)
-        keep.update(range(max(first, begin - CONTEXT), anchor + 1))
+        lines = range(max(first, begin - CONTEXT), anchor + 1)
+        keep.update(
+            lines if len(lines) <= MAX_STATEMENT else (*lines[: MAX_STATEMENT // 2], *lines[-MAX_STATEMENT // 2 :])
+        )
         for finding in group:
             keep.update(span.message_line for span, _ in finding.related if first <= span.message_line < anchor)
     for number in sorted(keep):
@@ -448,20 +715,21 @@ def _header_line(patch: Patch, hunk: Hunk) -> int:
 def _remark(finding: Finding, quoted_lines: Iterable[int]) -> Remark:
     text = finding.message
     for span, said in finding.related:
-        code = " ".join(span.text.split())
-        code = code if len(code) <= 60 else code[:57] + "..."
-        where = "" if span.message_line in quoted_lines else f" in {span.path}"
+        code = " ".join(span.text[:MAX_QUOTED].split())
+        code = code if len(code) <= MAX_NAMED else code[: MAX_NAMED - 3] + "..."
+        where = "" if span.message_line in quoted_lines else f" in {_short(span.path)}"
         text += f' ({said}{where}: "{code}")' if said else f' (see "{code}"{where})'
     if finding.places:
         # by file and number of places: line numbers say nothing to who reads the mail without the tree
-        paths = [span.path for span in finding.places]
-        text += ". The same in " + ", ".join(f"{p} ({count(paths.count(p), 'place')})" for p in dict.fromkeys(paths))
+        paths = Counter(_short(span.path) for span in finding.places)
+        text += ". The same in " + ", ".join(f"{path} ({count(number, 'place')})" for path, number in paths.items())
     low = ", low confidence" if finding.confidence is Confidence.LOW else ""
     suggestion = finding.suggestion.rstrip("\n").split("\n") if finding.suggestion else []
+    cut = ["| [ ... ]"] if len(suggestion) > MAX_SUGGESTED else []
     return Remark(
-        text=_ascii(text),
+        text=_ascii(text if len(text) <= MAX_SAID else text[: MAX_SAID - 3] + "..."),
         tag=f"[{_ascii(finding.rule)}, {finding.severity}{low}]",
-        suggestion=tuple("| " + clean(line, tabs=True) for line in suggestion),
+        suggestion=(*(_behind("| ", line) for line in suggestion[:MAX_SUGGESTED]), *cut),
         finding=finding,
     )
 

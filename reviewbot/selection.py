@@ -7,7 +7,8 @@ Belongs here: every reason not to show a finding. Does not belong here: finding 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from reviewbot.finding import Finding, Fold, Review, order
@@ -25,9 +26,13 @@ FOLDED = "folded"  # one of the places of a finding that is shown
 
 
 class Selection(NamedTuple):
-    """What a person asked to see."""
+    """What a person asked to see, or a list wants to get."""
 
-    strict: bool = False  # note, info and low confidence too
+    strict: bool = False  # whatever its severity and confidence
+    least: Severity = Severity.WARNING  # the least severe that is shown
+    low: bool = False  # low confidence too
+    ignore: tuple[str, ...] = ()  # families, rule names or ids
+    known: Mapping[str, str] = MappingProxyType({})  # fingerprint -> why it is not shown again
 
 
 def matches(wanted: Sequence[str], rule: str, rule_id: str = "") -> bool:
@@ -38,7 +43,12 @@ def matches(wanted: Sequence[str], rule: str, rule_id: str = "") -> bool:
 def select(review: Review, selection: Selection) -> Review:
     """The same review with `shown` and `why_not_shown` set."""
     decided = [_decide(finding, selection) for finding in review.findings]
-    said = {(f.rule, f.patch.index, f.span.path, f.span.line) for f in decided if f.shown}
+    # a rule that has spoken of the line before has spoken, too
+    said = {
+        (f.rule, f.patch.index, f.span.path, f.span.line)
+        for f in decided
+        if f.shown or f.why_not_shown == selection.known.get(f.fingerprint, "")
+    }
     return review._replace(
         findings=tuple(sorted(_fold((_yield(finding, said) for finding in decided), review.series.base), key=order))
     )
@@ -50,10 +60,14 @@ def _decide(finding: Finding, selection: Selection) -> Finding:
         why = PREEXISTING
     elif reason := suppressed(finding.patch, finding.rule, finding.rule_id):
         why = f"{IGNORED}: {reason}"
-    elif not selection.strict and finding.confidence is Confidence.LOW:
+    elif matches(selection.ignore, finding.rule, finding.rule_id):
+        why = f"{IGNORED}: not wanted"
+    elif not (selection.strict or selection.low) and finding.confidence is Confidence.LOW:
         why = LOW_CONFIDENCE
-    elif not selection.strict and finding.severity in (Severity.NOTE, Severity.INFO):
+    elif not selection.strict and finding.severity.rank > selection.least.rank:
         why = SEVERITY
+    else:
+        why = selection.known.get(finding.fingerprint)
     return finding._replace(shown=why is None, why_not_shown=why)
 
 
@@ -64,6 +78,17 @@ def _yield(finding: Finding, said: Collection[tuple[str, int, str, int]]) -> Fin
         if finding.shown and any((rule, finding.patch.index, finding.span.path, line) in said for line in lines):
             return finding._replace(shown=False, why_not_shown=f"{SAID_BY} {rule}")
     return finding
+
+
+def folded(finding: Finding, findings: Iterable[Finding]) -> Iterator[Finding]:
+    """The findings that `select` made places of this one: they are said with it."""
+    places = frozenset(finding.places)
+    for other in findings if places else ():
+        if other.why_not_shown == FOLDED and other.fold is finding.fold and other.span in places:
+            same = (other.rule, other.message) == (finding.rule, finding.message)
+            near = finding.fold is not Fold.PATCH or other.patch.index == finding.patch.index
+            if finding.fold is Fold.BUILD or (same and near):
+                yield other
 
 
 def _fold(findings: Iterable[Finding], base: Base) -> Iterator[Finding]:

@@ -72,11 +72,12 @@ Signed-off-by: Ann Author <ann@example.org>
 
 
 def raw_mail(
-    subject: str | bytes = "[PATCH v2 3/7] mm: report ranges",
+    subject: str | bytes | None = "[PATCH v2 3/7] mm: report ranges",
     message: str = MESSAGE,
     diff: str | bytes = DIFF,
     *,
-    sender: str | bytes = "Ann Author <ann@example.org>",
+    sender: str | bytes | None = "Ann Author <ann@example.org>",
+    date: str | None = "Mon, 06 May 2024 10:00:00 +0200",
     message_id: str | None = "20240506.3-ann@example.org",
     headers: Iterable[str | bytes] = (
         "To: linux-mm@kvack.example",
@@ -85,8 +86,9 @@ def raw_mail(
         "References: <20240506.0-ann@example.org>",
     ),
 ) -> bytes:
-    """A patch mail. Strings become UTF-8; bytes stay as they are."""
-    lines = [b"From: " + _bytes(sender), b"Subject: " + _bytes(subject), b"Date: Mon, 06 May 2024 10:00:00 +0200"]
+    """A patch mail. Strings become UTF-8; bytes stay as they are; None leaves the header out."""
+    start = (("From", sender), ("Subject", subject), ("Date", date))
+    lines = [name.encode() + b": " + _bytes(value) for name, value in start if value is not None]
     if message_id:
         lines.append(b"Message-ID: <" + _bytes(message_id) + b">")
     lines += [_bytes(header) for header in headers]

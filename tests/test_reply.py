@@ -12,32 +12,47 @@ from datetime import UTC, datetime
 from email import policy
 from email.message import EmailMessage
 from email.parser import BytesParser
+from email.utils import getaddresses
 from pathlib import Path
+from typing import Any
 
 import pytest
-from golden_cases import CASES, COVER, compare
+import reviewbot.templates
+from golden_cases import BOT, CASES, COVER, MAILS, PUBLIC, compare, references
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reviews import DIFF, at, finding, patch_of, raw_mail, replace, review
 from test_output import hostile_review, hostile_text
 
-from reviewbot.finding import Fault
+import reviewbot.reply
+from reviewbot.finding import Fault, Finding, Fold, Review
 from reviewbot.mail import parse_mail, split_mbox
-from reviewbot.model import Address, ConfigError, Severity, SpanKind
+from reviewbot.model import Address, Confidence, ConfigError, Severity, SpanKind
 from reviewbot.reply import (
+    MAX_BODY,
+    MAX_FINGERPRINTS,
+    MAX_RECIPIENTS,
+    MAX_REFERENCES,
+    ROBOTS,
     UNCONFIGURED,
+    Earlier,
+    History,
     Per,
     ReplySettings,
+    fingerprints_of,
     header_text,
     make_replies,
     message_id,
+    rules_of,
     serialise,
+    series_target,
+    target_of,
     wrap,
     write_mbox,
 )
+from reviewbot.selection import FOLDED, Selection, select
 
 NOW = datetime(2024, 5, 7, 12, 0, tzinfo=UTC)
-BOT = ReplySettings(sender=Address("reviewbot", "bot@reviews.example"), ruleset="1.0")
 HEADERS = [
     "From", "To", "Cc", "Subject", "Date", "Message-ID", "In-Reply-To", "References", "Auto-Submitted",
     "X-Reviewbot-Version", "X-Reviewbot-Revision", "X-Reviewbot-Rules", "X-Reviewbot-Fingerprints",
@@ -50,6 +65,13 @@ def reply_to(raw: bytes, how: ReplySettings = BOT, message: str = "put_user() ma
     patch = patch_of(raw)
     (mail,) = make_replies(review(finding(patch, at(patch, "put_user"), message)), how, now=NOW)
     return mail
+
+
+def no_reply(raw: bytes, how: ReplySettings = BOT) -> bool:
+    """Nobody is written to, neither for the patch nor for the series."""
+    patch = patch_of(raw)
+    found = review(finding(patch, at(patch, "put_user")))
+    return all(make_replies(found, replace(how, per=per), now=NOW) == () for per in Per)
 
 
 def text_of(mail: EmailMessage) -> str:
@@ -74,6 +96,66 @@ def test_replies_are_byte_for_byte_what_the_golden_files_hold(case: str, per: Pe
     stream = io.BytesIO()
     write_mbox(mails, stream)
     compare(case, f"replies-per-{per}.mbox", stream.getvalue())
+
+
+def mails_of(name: str) -> tuple[EmailMessage, ...]:
+    case = MAILS[name]
+    return make_replies(case.review(), case.settings, now=NOW, history=case.history)
+
+
+@pytest.mark.parametrize("name", MAILS)
+def test_replies_to_odd_mails_are_byte_for_byte_what_the_golden_files_hold(name: str) -> None:
+    stream = io.BytesIO()
+    write_mbox(mails_of(name), stream)
+    compare(name, "replies.mbox", stream.getvalue())
+
+
+def every_golden_mail() -> list[tuple[str, EmailMessage]]:
+    mails = [
+        (case, mail)
+        for case, found in CASES.items()
+        for per in Per
+        for mail in make_replies(found(), replace(BOT, per=per), now=NOW)
+    ]
+    return mails + [(name, mail) for name in MAILS for mail in mails_of(name)]
+
+
+def meant(mail: EmailMessage) -> tuple[str, list[tuple[str, str]]]:
+    """Subject and recipients as the mail was made with them."""
+    who = [(a.display_name, a.addr_spec) for name in ("To", "Cc") if mail[name] for a in mail[name].addresses]
+    return str(mail["Subject"]), who
+
+
+def test_python_b4_and_git_read_the_same_subject_and_recipients_out_of_every_golden_mail(tmp_path: Path) -> None:
+    import b4
+
+    mails = every_golden_mail()
+    assert len(mails) > 25
+    for case, mail in mails:
+        data = serialise(mail)
+        subject, who = meant(mail)
+        assert {email for _, email in who}.isdisjoint({"eve@example.org", "e@x.org"}), case
+        again = read(data)
+        assert not again.defects, case
+        assert not any(again[name].defects for name in ("From", "To", "Subject", "Message-ID")), case
+        assert again.keys() == mail.keys(), case
+        assert str(again["Subject"]) == subject, case
+        assert [email for _, email in meant(again)[1]] == [email for _, email in who], case
+        mine = parse_mail(data)
+        assert (mine.subject, [(a.name, a.email) for a in (*mine.to, *mine.cc)]) == (subject, who), case
+        theirs = BytesParser(policy=b4.emlpolicy).parsebytes(data)
+        lore = b4.LoreMessage(theirs)
+        assert lore.full_subject == subject, case
+        assert lore.reply, case
+        values = [str(v) for name in ("To", "Cc") for v in theirs.get_all(name, [])]
+        assert getaddresses([b4.LoreMessage.clean_header(value) for value in values]) == who, case
+        assert f"<{lore.in_reply_to}>" == mail["In-Reply-To"], case
+        assert [f"<{name}>" for name in lore.references] == mail["References"].split(), case
+        if shutil.which("git"):
+            command = ["git", "mailinfo", "-k", "--encoding=UTF-8", f"{tmp_path}/message", f"{tmp_path}/patch"]
+            done = subprocess.run(command, input=data, capture_output=True, check=True)
+            info = dict(line.split(": ", 1) for line in done.stdout.decode().split("\n") if ": " in line)
+            assert (info["Email"], info.get("Subject", "")) == ("bot@reviews.example", subject), case
 
 
 def test_a_reply_has_these_headers_and_no_others() -> None:
@@ -107,6 +189,8 @@ def test_the_subject_is_the_originals_behind_one_re(subject: str, answer: str) -
     [
         (["References: <a@x>\n <b@x>", "In-Reply-To: <b@x>"], "<a@x> <b@x> <20240506.3-ann@example.org>"),
         (["In-Reply-To: <b@x>"], "<b@x> <20240506.3-ann@example.org>"),
+        (["In-Reply-To: <b@x>", "References: <a@x>"], "<a@x> <20240506.3-ann@example.org>"),
+        (["References: <20240506.3-ann@example.org> <a@x> <a@x>"], "<a@x> <20240506.3-ann@example.org>"),
         ([], "<20240506.3-ann@example.org>"),
     ],
 )
@@ -114,6 +198,25 @@ def test_references_are_whole(headers: list[str], references: str) -> None:
     mail = reply_to(raw_mail(headers=headers))
     assert mail["In-Reply-To"] == "<20240506.3-ann@example.org>"
     assert mail["References"] == references
+
+
+def test_of_a_chain_of_references_that_is_too_long_the_middle_goes() -> None:
+    whole = references().series.patches[0].mail.references
+    (mail,) = make_replies(references(), BOT, now=NOW)
+    names = mail["References"].replace("<", "").replace(">", "").split()
+    assert len(mail["References"]) <= MAX_REFERENCES < len(" ".join(whole))
+    assert names[0] == whole[0]
+    assert names[-1] == "20240506.3-ann@example.org"
+    assert names[1:-1] == list(whole[-len(names) + 2 :])
+    assert len(names) > 300
+
+
+def test_of_a_chain_of_two_giant_references_both_stay() -> None:
+    first = "a" * 840 + "@x"
+    mail = reply_to(raw_mail(headers=[f"References: <{first}>"], message_id="b" * 840 + "@x"))
+    assert read(serialise(mail))["References"].split() == [f"<{first}>", mail["In-Reply-To"]]
+    assert read(serialise(mail))["In-Reply-To"] == f"<{'b' * 840}@x>"
+    assert max(map(len, serialise(mail).split(b"\n"))) <= 998
 
 
 def test_a_reply_to_the_same_mail_has_the_same_message_id_whatever_was_found() -> None:
@@ -130,6 +233,18 @@ def test_another_target_revision_kind_or_salt_gives_another_message_id(
 ) -> None:
     digest = [message_id(*args).split(".")[2] for args in (("a@x", 1, BOT), (target, revision, how))]
     assert digest[0] != digest[1]
+
+
+def test_both_kinds_of_message_id_are_known_before_a_mail_is_made() -> None:
+    found = CASES["whole-series"]()
+    for per in Per:
+        for mail in make_replies(found, replace(BOT, per=per), now=NOW):
+            target = target_of(mail)
+            assert target
+            assert mail["Message-ID"] == message_id(target, 2, BOT, per)
+    letter = series_target(found.series, BOT)
+    assert letter
+    assert letter.mail.message_id == "20240506.0-ann@example.org"
 
 
 def test_the_default_sender_can_never_get_mail() -> None:
@@ -152,10 +267,12 @@ def recipients(mail: EmailMessage) -> tuple[list[str], list[str]]:
     [
         ("Ann <ann@x.org>", "", ["To: l@x.org", "Cc: m@x.org"], ["ann@x.org"], ["l@x.org", "m@x.org"]),
         ("Max <max@x.org>", "From: Ann <ann@x.org>\n\n", ["To: l@x.org"], ["ann@x.org"], ["max@x.org", "l@x.org"]),
-        ("Ann <ann@x.org>", "", ["Reply-To: list@x.org"], ["ann@x.org"], ["list@x.org"]),
+        ("Ann <ann@x.org>", "", ["Reply-To: l@x.org", "To: l@x.org"], ["ann@x.org"], ["l@x.org"]),
+        ("Ann <ann@x.org>", "", ["Reply-To: ann@home.org", "To: l@x.org"], ["ann@home.org"], ["ann@x.org", "l@x.org"]),
+        ("Ann <ann@x.org>", "", ["Reply-To: Max <m@x.org>, ANN@x.org"], ["ann@x.org"], ["m@x.org"]),
+        ("Ann <ann@x.org>", "", ["X-Original-From: eve@x.org"], ["ann@x.org"], []),
         ("via <devnull+a.x@kernel.org>", "From: Ann <ann@x.org>\n\n", [], ["ann@x.org"], []),
         ("via <devnull+a.x@kernel.org>", "", ["Reply-To: ann@x.org", "To: l@x.org"], ["ann@x.org"], ["l@x.org"]),
-        ("via <devnull+a.x@kernel.org>", "", ["To: l@x.org"], ["l@x.org"], []),
         ('"Doe, Ann (TI)" <ann@x.org>', "", ['Cc: "b, c" <b@x.org>, d@x.org'], ["ann@x.org"], ["b@x.org", "d@x.org"]),
     ],
 )
@@ -163,6 +280,110 @@ def test_the_author_gets_the_mail_and_who_else_had_the_original(
     sender: str, message: str, headers: list[str], to: list[str], cc: list[str]
 ) -> None:
     assert recipients(reply_to(raw_mail(message=message + "x\n---\n", sender=sender, headers=headers))) == (to, cc)
+
+
+@pytest.mark.parametrize(
+    ("sender", "headers", "to", "cc"),
+    [
+        # Mailman and Google's groups
+        ("Ann via foo <foo@lists.example>", ["X-Original-From: Ann <ann@x.org>"], ["ann@x.org"], []),
+        ("Ann via foo <linux-foo@lists.example>", ["Reply-To: ann@x.org"], ["ann@x.org"], ["linux-foo@lists.example"]),
+        ("foo@lists.example", ["Reply-To: foo@lists.example, ann@x.org"], ["ann@x.org"], []),
+        # what List-Id names is a list, whoever knows of it
+        ("Ann via foo <foo@y.org>", ["Reply-To: a@x.org, foo@y.org", "List-Id: f <foo.y.org>"], ["a@x.org"], []),
+        ("Ann <ann@x.org>", ["Reply-To: foo@y.org", "List-Id: <foo.y.org>"], ["ann@x.org"], []),
+        ("Ann <ann@x.org>", ["Reply-To: foo@lists.example"], ["ann@x.org"], []),
+        ("Ann <ann@x.org>", ["To: LINUX-MM@kvack.example, x@kvack.example"], ["ann@x.org"], ["LINUX-MM@kvack.example"]),
+    ],
+)
+def test_a_list_is_no_author_and_gets_a_copy_only_where_it_may(
+    sender: str, headers: list[str], to: list[str], cc: list[str]
+) -> None:
+    assert recipients(reply_to(raw_mail(sender=sender, headers=headers), PUBLIC)) == (to, cc)
+
+
+def test_a_draft_keeps_every_list_of_the_original() -> None:
+    how = replace(PUBLIC, lists=None)
+    assert recipients(reply_to(raw_mail(headers=["Cc: x@lists.example, m@x.org"]), how)) == (
+        ["ann@example.org"],
+        ["x@lists.example", "m@x.org"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("sender", "headers"),
+    [
+        (None, ["To: l@x.org"]),
+        ("not an address", ["To: l@x.org"]),
+        ("undisclosed:;", ["To: l@x.org"]),
+        ("x" * 250 + "@x.org", ["To: l@x.org"]),
+        ("via <devnull+a.x@kernel.org>", ["To: l@x.org"]),
+        ("foo@lists.example", ["Reply-To: x@lists.example", "To: l@x.org"]),
+        ("Ann via foo <foo@nobody.told.us>", ["To: l@x.org"]),
+        ("reviewbot <BOT@reviews.example>", ["To: l@x.org"]),
+        ("kernel test robot <lkp@intel.com>", ["To: l@x.org"]),
+        ("A machine <machine@x.org>", ["To: l@x.org"]),
+        ("Ann <gone@x.org>", ["Reply-To: ann@home.org, gone@x.org", "To: l@x.org"]),
+    ],
+)
+def test_a_mail_without_an_author_to_write_to_gets_no_reply(sender: str | None, headers: list[str]) -> None:
+    how = replace(PUBLIC, robots=("Machine@*",), opted_out=("Gone@*",))
+    assert no_reply(raw_mail(sender=sender, headers=headers), how)
+    assert not no_reply(raw_mail(sender="Ann <ann@x.org>", headers=headers), how)
+
+
+def test_whoever_opted_out_as_the_author_in_the_body_gets_nothing_through_another() -> None:
+    raw = raw_mail(message="From: Ann <ann@x.org>\n\nx\n---\n", sender="Max <max@x.org>")
+    assert no_reply(raw, replace(BOT, opted_out=("ann@x.org",)))
+
+
+@pytest.mark.parametrize(
+    "robot",
+    [
+        "lkp@intel.com", "oe-kbuild-all@lists.linux.dev", "syzbot@syzkaller.appspotmail.com",
+        "syzbot+0123456789abcdef@syzkaller.appspotmail.com", "patchwork-bot+netdevbpf@kernel.org",
+        "patchwork-bot@kernel.org", "sashiko-bot@kernel.org", "sashiko@sashiko.dev", "tip-bot2@linutronix.de",
+        "bot+bpf-ci@kernel.org", "no-reply@patchew.org", "noreply@github.com", "NoReply@X.org", "mailer-daemon@x.org",
+        "bot@x.org", "netdev-ci@x.org", "notifications@github.com",
+        "1+ann@users.noreply.github.com", "kernelci-results@groups.io", "bugzilla-daemon@kernel.org",
+    ],
+)  # fmt: skip
+def test_robots_get_no_mail(robot: str) -> None:
+    assert no_reply(raw_mail(sender=f"Robot <{robot}>"))
+    assert recipients(reply_to(raw_mail(headers=[f"Cc: {robot}, max@example.org"])))[1] == ["max@example.org"]
+
+
+@pytest.mark.parametrize(
+    "person", ["abbott@x.org", "robot.smith@x.org", "bot.t@x.org", "talbot@x.org", "l.kp@intel.com", "c.i@x.org"]
+)
+def test_people_are_no_robots(person: str) -> None:
+    assert recipients(reply_to(raw_mail(sender=person, headers=[])))[0] == [person]
+
+
+def test_we_never_write_to_ourselves() -> None:
+    how = replace(BOT, sender=Address("Reviews", "Reviews@example.org"))
+    assert no_reply(raw_mail(sender="reviews@EXAMPLE.org"), how)
+    assert recipients(reply_to(raw_mail(headers=["Cc: reviews@example.org"]), how)) == (["ann@example.org"], [])
+
+
+def test_patterns_of_robots_are_in_lower_case() -> None:
+    assert all(pattern == pattern.lower() for pattern in ROBOTS)
+
+
+def test_nobody_gets_a_reply_whom_the_original_does_not_name() -> None:
+    for case, mail in every_golden_mail():
+        found = MAILS[case].review() if case in MAILS else CASES[case]()
+        letters = [*(p.mail for p in found.series.patches), *([found.series.cover.mail] if found.series.cover else [])]
+        answered = next(m for m in letters if m.message_id == target_of(mail))
+        authors = [p.author for p in found.series.patches if p.mail is answered]
+        known = [answered.sender, *answered.reply_to, *answered.to, *answered.cc, *authors, answered.original_from]
+        to, cc = recipients(mail)
+        assert {*to, *cc} <= {address.email for address in known if address}, case
+
+
+def test_a_mail_to_ten_thousand_is_not_answered_to_all_of_them() -> None:
+    mail = reply_to(raw_mail(headers=["Cc: " + ",\n ".join(f"p{n}@example.org" for n in range(10_000))]))
+    assert sum(map(len, recipients(mail))) == MAX_RECIPIENTS
 
 
 def test_robots_logs_ourselves_and_who_opted_out_get_no_mail() -> None:
@@ -254,7 +475,7 @@ def test_a_message_id_is_quoted_for_the_shell() -> None:
     assert """reviewbot lore '$(reboot)'"'"'@example.org'\n""" in text
 
 
-@pytest.mark.parametrize("message", [None, "a\x1b@x", "=?utf-8?q?a?=@x", "é@x"])
+@pytest.mark.parametrize("message", [None, "a\x1b@x", "=?utf-8?q?a?=@x", "é@x", "a" * 860 + "@x"])
 def test_a_mail_that_cannot_be_named_in_a_header_gets_no_reply(message: str | None) -> None:
     patch = patch_of(raw_mail(message_id=message))
     for per in Per:
@@ -386,6 +607,189 @@ def test_what_is_hidden_or_was_there_before_is_never_mailed() -> None:
     assert make_replies(review(old, finding(patch, span, hidden="low confidence"), patches=(patch,)), BOT) == ()
 
 
+def folding(*patches: str) -> Review:
+    """Each patch has the same finding twice, of two more the text differs, and what is said once is folded."""
+    found: list[Finding] = []
+    for index, message in enumerate(patches, 1):
+        patch = patch_of(raw_mail(message_id=f"{index}@x"), index)
+        spans = at(patch, "find_vma"), at(patch, "put_user")
+        found += [replace(finding(patch, span, message), fingerprint=f"{index}{n}") for n, span in enumerate(spans)]
+    return review(*found)
+
+
+@pytest.mark.parametrize(
+    ("fold", "said"),
+    [
+        (Fold.PATCH, [{"10", "11"}, {"20", "21"}, {"30", "31"}]),
+        (Fold.SERIES, [{"10", "11", "20", "21"}, {"30", "31"}]),
+        (Fold.BUILD, [{"10", "11", "20", "21", "30", "31"}]),
+    ],
+)
+def test_the_fingerprints_of_a_mail_are_those_of_all_that_it_says(fold: Fold, said: list[set[str]]) -> None:
+    found = folding("same", "same", "other")
+    found = found._replace(findings=tuple(replace(f, fold=fold) for f in found.findings))
+    mails = make_replies(select(found, Selection(strict=True)), BOT, now=NOW)
+    assert [set(fingerprints_of(mail)) for mail in mails] == said
+    assert [set(fingerprints_of(read(serialise(mail)))) for mail in mails] == said
+
+
+def test_a_patch_whose_findings_are_said_with_anothers_is_not_called_silent() -> None:
+    found = folding("same", "same", "other")
+    found = found._replace(findings=tuple(replace(f, fold=Fold.BUILD) for f in found.findings))
+    (mail,) = make_replies(select(found, Selection(strict=True)), BOT, now=NOW)
+    assert "nothing" not in text_of(mail)
+
+
+def test_what_is_held_back_is_not_among_the_fingerprints_said() -> None:
+    patch = patch_of(raw_mail())
+    mild = finding(patch, at(patch, "find_vma"), "mild", "a/mild", Severity.WARNING)
+    grave = finding(patch, at(patch, "sched.h"), "grave", "a/grave")
+    (mail,) = make_replies(review(mild, grave), replace(BOT, budget=1), now=NOW)
+    assert fingerprints_of(mail) == (grave.fingerprint,)
+    assert rules_of(mail) == ("a/grave",)
+
+
+def test_the_headers_for_machines_are_read_back_whole() -> None:
+    (mail,) = mails_of("folded")
+    found = MAILS["folded"].review().findings
+    wanted = [f.fingerprint for f in found if f.shown or f.why_not_shown == FOLDED]
+    for again in (mail, read(serialise(mail)), BytesParser().parsebytes(serialise(mail))):
+        assert list(fingerprints_of(again)) == wanted[:MAX_FINGERPRINTS]
+        assert len(fingerprints_of(again)) == MAX_FINGERPRINTS
+        assert rules_of(again) == ("mmap-lock/old-name",)
+        assert target_of(again) == "3@x.org"
+    assert fingerprints_of(EmailMessage()) == rules_of(EmailMessage()) == ()
+    assert target_of(EmailMessage()) is None
+
+
+def test_more_mails_than_allowed_become_one_for_the_series() -> None:
+    found = CASES["whole-series"]()
+    kinds = [
+        [str(mail["Message-ID"]).split(".")[1] for mail in make_replies(found, replace(BOT, max_mails=n), now=NOW)]
+        for n in (0, 1, 2)
+    ]
+    assert kinds == [["patch", "patch"], ["series"], ["patch", "patch"]]
+
+
+def test_an_error_may_be_marked_for_patchwork_and_nothing_less() -> None:
+    patch = patch_of(raw_mail())
+    error = finding(patch, at(patch, "find_vma"))
+    warning = replace(error, severity=Severity.WARNING)
+    marked = [
+        make_replies(review(found), replace(BOT, action_required=asked), now=NOW)[0]["X-Patchwork-Action-Required"]
+        for found, asked in ((error, True), (error, False), (warning, True))
+    ]
+    assert marked == ["yes", None, None]
+
+
+def test_the_worst_are_kept_and_among_them_the_surest() -> None:
+    patch = patch_of(raw_mail())
+    span = at(patch, "put_user")
+    sure = finding(patch, span, "surely", "a/sure")
+    guess = finding(patch, span, "perhaps", "a/guess", confidence=Confidence.LOW)
+    (mail,) = make_replies(review(guess, sure), replace(BOT, budget=1), now=NOW)
+    assert rules_of(mail) == ("a/sure",)
+    (mail,) = make_replies(review(guess, sure), BOT, now=NOW)
+    assert "perhaps  [a/guess, error, low confidence]\n" in text_of(mail)
+
+
+def test_a_mail_that_would_be_too_long_says_less_and_says_so() -> None:
+    diff = "".join(f"+\tput_user_{n:02}({'x' * 2400});\n" for n in range(99))
+    patch = patch_of(raw_mail(diff=f"--- a/x.c\n+++ b/x.c\n@@ -0,0 +1,99 @@\n{diff}"))
+    found = review(*(finding(patch, at(patch, f"put_user_{n:02}"), f"number {n}") for n in range(99)))
+    (mail,) = make_replies(found, replace(BOT, budget=99), now=NOW)
+    assert MAX_BODY / 3 < len(text_of(mail)) <= MAX_BODY
+    said = len(re.findall("(?m)^number", text_of(mail)))
+    assert said < 99
+    assert f"This patch has 99 errors. More would make this mail too long (held\nback: {99 - said} errors)." in text_of(
+        mail
+    )
+    assert len(fingerprints_of(mail)) == said
+
+
+# --- what became of earlier findings --------------------------------------------------------------
+
+ROW = Earlier("lock-drop/stale-vma", "mm/foo.c", 1)
+
+
+@pytest.mark.parametrize(
+    ("history", "said"),
+    [
+        (History((ROW,)), "Fixed since v1: lock-drop/stale-vma in mm/foo.c."),
+        (History((ROW, ROW)), "Fixed since v1: lock-drop/stale-vma in mm/foo.c."),
+        (History((ROW._replace(path=""),)), "Fixed since v1: lock-drop/stale-vma."),
+        (
+            History(
+                (ROW, Earlier("a/b", "x.c", 1), Earlier("a/c", "x.c", 2), Earlier("a/d", "", 2), Earlier("a/e", "", 3))
+            ),
+            "Fixed since v1: lock-drop/stale-vma in mm/foo.c, a/b in x.c; since v2: a/c in x.c and 2 more.",
+        ),
+        (History(still=1), "1 finding of earlier revisions is still there and not repeated."),
+        (History(still=2), "2 findings of earlier revisions are still there and not repeated."),
+        (
+            History((ROW,), 1),
+            (
+                "Fixed since v1: lock-drop/stale-vma in mm/foo.c. "
+                "1 finding of earlier revisions is still there and not repeated."
+            ),
+        ),
+    ],
+)
+def test_what_became_of_earlier_findings_is_said_once_in_the_first_mail(history: History, said: str) -> None:
+    found = CASES["whole-series"]()
+    first, second = make_replies(found, BOT, now=NOW, history=history)
+    plain = make_replies(found, BOT, now=NOW)[0]
+    _, begin, rest = text_of(first).partition("unchecked.\n\n")
+    added = rest.split("> diff")[0]
+    assert " ".join(added.split()) == said
+    assert text_of(first).replace(added, "", 1) == text_of(plain)
+    assert begin
+    assert said[:9] not in text_of(second)
+    (mail,) = make_replies(found, replace(BOT, per=Per.SERIES), now=NOW, history=history)
+    assert said in " ".join(text_of(mail).split())
+
+
+def test_where_findings_are_still_there_a_patch_without_new_ones_has_nothing_new() -> None:
+    (mail,) = make_replies(CASES["simple"](), BOT, now=NOW, history=History(still=1))
+    assert "There is nothing new to say of 6 other\npatches." in text_of(mail)
+
+
+def test_what_was_fixed_alone_makes_no_mail() -> None:
+    patch = patch_of(raw_mail())
+    assert make_replies(review(patches=(patch,)), BOT, history=History((ROW,), 1)) == ()
+
+
+# --- the footer -----------------------------------------------------------------------------------
+
+
+def test_the_footer_says_how_to_see_the_same_to_answer_and_to_opt_out() -> None:
+    footer = text_of(reply_to(raw_mail())).split("\n-- \n")[1]
+    assert len(footer.strip("\n").split("\n")) <= 8
+    assert max(map(len, footer.split("\n"))) <= 72
+    said = " ".join(footer.split())
+    for words in (
+        "an automated check; it may be wrong", "reviewbot rules NAME", "reviewbot lore 20240506.3-ann@example.org",
+        '"reviewbot: wontfix RULE reason"', '"reviewbot: false-positive RULE reason"',
+        '"reviewbot: ignore RULE reason"',
+        '"reviewbot: stop"',
+    ):  # fmt: skip
+        assert words in said
+
+
+def test_no_line_of_a_mail_is_a_word_to_reviewbot_when_it_is_quoted_without_marks(tmp_path: Path) -> None:
+    (tmp_path / "patch.j2").write_text("reviewbot: stop\n\n-- \n  reviewbot : stop\n")
+    texts = [text_of(reply_to(raw_mail(), replace(BOT, template_dir=tmp_path)))]
+    texts += [text_of(mail) for _, mail in every_golden_mail()]
+    assert not any(re.search(r"(?im)^\s*reviewbot\s*:", text) for text in texts)
+    assert "| reviewbot: stop\n" in texts[0]
+
+
+def test_findings_in_a_patch_that_cannot_be_answered_are_not_said_to_be_in_a_reply() -> None:
+    one, two = patch_of(raw_mail(message_id="1@x"), 1), patch_of(raw_mail(message_id=None), 2)
+    (mail,) = make_replies(review(finding(one, at(one, "put_user")), finding(two, at(two, "put_user"))), BOT, now=NOW)
+    assert "\nThis patch has 1 error.\n\n" in text_of(mail)
+
+
 def test_faults_alone_make_no_mail() -> None:
     patch = patch_of(raw_mail())
     assert make_replies(review(patches=(patch,), errors=(Fault(patch.mail, 3, 1, "broken", ""),)), BOT) == ()
@@ -431,6 +835,59 @@ def test_what_both_templates_share_can_be_overridden_once(tmp_path: Path) -> Non
     for per in Per:
         text = text_of(reply_to(raw_mail(), replace(BOT, template_dir=tmp_path, per=per)))
         assert text.startswith("Hello.\n\n> diff")
+
+
+@pytest.mark.parametrize("name", ["mail", "patch", "series"])
+@pytest.mark.parametrize("block", ["intro", "found", "history", "section", "footer"])
+def test_every_block_of_every_packaged_template_can_be_replaced(tmp_path: Path, name: str, block: str) -> None:
+    own = f'{{% extends "packaged/{name}.j2" %}}{{% block {block} %}}MINE <{{{{ super() }}}}>\n{{% endblock %}}'
+    (tmp_path / f"{name}.j2").write_text(own)
+    pers = Per if name == "mail" else [Per(name)]
+    for per in pers:
+        how = replace(BOT, template_dir=tmp_path, per=per)
+        (mail,) = make_replies(CASES["simple"](), how, now=NOW, history=History((ROW,), 1))
+        # what a block of mail.j2 says may be replaced once more by what extends it
+        assert text_of(mail).count("MINE <") == (block != "found" or name != "mail")
+
+
+DOCUMENTED = re.findall(r"(?m)^    ([a-z_]+) {2,}", reviewbot.templates.__doc__ or "")
+
+
+def test_the_variables_told_of_are_those_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def render(_name: str, _directory: Path | None, values: dict[str, Any]) -> str:
+        seen.extend(values)
+        return ""
+
+    monkeypatch.setattr(reviewbot.reply, "_render", render)
+    reply_to(raw_mail())
+    assert sorted(DOCUMENTED) == sorted(seen)
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_each_variable_told_of_can_be_used(tmp_path: Path, name: str) -> None:
+    fields = {
+        "series": "{{ series.subject }}, {{ series.revision }}, {{ series.expected }}, {{ series.message_id }}",
+        "fixed": "{% for row in fixed %}{{ row.rule }}, {{ row.path }}, {{ row.revision }}{% endfor %}",
+        "sections": "{% for part in sections %}{{ part.heading }}{{ part.patch.subject.title }}"
+        "{% for quote in part.quotes %}{{ quote.lines | length }}{% for remark in quote.remarks %}, {{ remark.text }}, "
+        "{{ remark.tag }}, {{ remark.suggestion | length }}, {{ remark.finding.fingerprint }}"
+        "{% endfor %}{% endfor %}{% endfor %}",
+    }
+    said = {
+        "version": "1.0", "per": "patch",
+        "series": "[PATCH v2 3/7] mm: report ranges, 2, 7, 20240506.3-ann@example.org",
+        "checked": "7", "base": "v6.9, from the mail's date", "counts": "1 error", "held_back": "", "large": "False",
+        "budget": "10", "elsewhere": "0", "silent": "6", "unread": "0", "fixed": "lock-drop/stale-vma, mm/foo.c, 1",
+        "still": "1", "docs": "None", "command": "reviewbot lore 20240506.3-ann@example.org",
+        "sections": "mm: report ranges7, put_user() may fault with mmap_lock held (lock taken here: "
+        '"mmap_read_lock(mm);"), [mmap-lock/user-access-under-lock, error], 0, 9a5defeeb80077f3',
+    }  # fmt: skip
+    (tmp_path / "patch.j2").write_text(f"={fields.get(name, '{{ ' + name + ' }}')}=")
+    how = replace(BOT, template_dir=tmp_path)
+    (mail,) = make_replies(CASES["simple"](), how, now=NOW, history=History((ROW,), 1))
+    assert text_of(mail) == f"={said[name]}=\n"
 
 
 @pytest.mark.parametrize(

@@ -41,10 +41,10 @@ def load_series(args: argparse.Namespace, config: Config, tree: Tree | str | Non
     """The posting that the arguments name, on its base; says on stderr what was fetched and what it is."""
     from reviewbot.revisions import find_series
     from reviewbot.source import Source, open_source
-    from reviewbot.source.lore import LoreSource, parse_target
+    from reviewbot.source.lore import LoreSource
 
     url = args.lore_url or config.lore.url
-    message_id, its_url = parse_target(args.target, url)
+    message_id, its_url = _find_target(args, config, url)
     source: Source = open_source(args.mbox) if args.mbox else LoreSource(args.lore_url or its_url or url)
     raws = source.thread(message_id)
     place = source.url if isinstance(source, LoreSource) else args.mbox
@@ -64,6 +64,21 @@ def load_series(args: argparse.Namespace, config: Config, tree: Tree | str | Non
     if found.trouble:
         say(args, f"note: cannot look for newer revisions: {found.trouble}")
     return ground
+
+
+def _find_target(args: argparse.Namespace, config: Config, lore_url: str) -> tuple[str, str | None]:
+    """As `parse_target` has it, also for an address of Patchwork; says what a number there stands for."""
+    from reviewbot.patchwork import Numbered, find_message_id, parse_address
+    from reviewbot.source.lore import parse_target
+
+    address = parse_address(args.target, config.patchwork.url)
+    if address is None:
+        return parse_target(args.target, lore_url)
+    if not isinstance(address, Numbered):
+        return address, None
+    message_id = find_message_id(address)
+    say(args, f"{address} is <{message_id}>")
+    return message_id, None
 
 
 def _mails(count: int) -> str:

@@ -33,14 +33,14 @@ class EpochSource:
         """Raises InputError where `path` is not there or no such directory."""
         self.path = Path(path)
         look(path)
-        self.epochs = _epochs(self.path)
+        self.epochs = tuple(at for _, at in list_epochs(self.path))
         if not self.epochs:
             raise InputError(f"'{path}' is no public-inbox archive: it has no git/0.git")
 
     def mails(self) -> Iterator[tuple[str, bytes]]:
         """(commit, raw mail) of every mail in the order in which the archive took them, oldest first."""
         for git_dir in self.epochs:
-            for commit, _, raw in _read(git_dir, _commits(git_dir)):
+            for commit, _, raw in read_files(git_dir, _commits(git_dir)):
                 if raw is not None:
                     yield commit, raw
 
@@ -51,21 +51,21 @@ class EpochSource:
         gone: set[str] = set()
         for git_dir in self.epochs:
             empty = []
-            for commit, blob, raw in _read(git_dir, _commits(git_dir)):
+            for commit, blob, raw in read_files(git_dir, _commits(git_dir)):
                 if raw is None:
                     empty.append(commit)
                 else:
                     # only the headers are kept: an epoch may have a gigabyte
                     places.append((git_dir, commit, blob))
                     heads.append(read_head(raw))
-            gone.update(blob for _, blob, raw in _read(git_dir, empty, "d") if raw is not None)
+            gone.update(blob for _, blob, raw in read_files(git_dir, empty, "d") if raw is not None)
         members = [places[n] for n in thread_members(heads, message_id) if places[n][2] not in gone]
         if not members:
             raise NotFoundError(f"no mail <{message_id}> in '{self.path}'")
         mails = []
         for git_dir in self.epochs:
             commits = [commit for where, commit, _ in members if where == git_dir]
-            mails += [raw for _, _, raw in _read(git_dir, commits) if raw is not None]
+            mails += [raw for _, _, raw in read_files(git_dir, commits) if raw is not None]
         return mails
 
     def related(self, lineage: Lineage) -> list[bytes]:
@@ -74,8 +74,8 @@ class EpochSource:
         gone: set[str] = set()
         for git_dir in reversed(self.epochs):
             # a mail may be taken down in a later epoch than its own
-            gone.update(blob for _, blob, raw in _read(git_dir, _commits(git_dir, "d"), "d") if raw is not None)
-            mails = _read(git_dir, _candidates(git_dir, lineage))
+            gone.update(blob for _, blob, raw in read_files(git_dir, _commits(git_dir, "d"), "d") if raw is not None)
+            mails = read_files(git_dir, _candidates(git_dir, lineage))
             here = [(blob, raw) for _, blob, raw in mails if raw is not None and lineage.claims_raw(raw)]
             found = [*here, *found]
             if len(found) >= MAX_RELATED:
@@ -85,22 +85,25 @@ class EpochSource:
 
 def is_epoch(path: Path) -> bool:
     """The directory looks like a public-inbox archive or a bare git repository."""
-    return bool(_epochs(path)) or (path / "all.git").is_dir()
+    return bool(list_epochs(path)) or (path / "all.git").is_dir()
 
 
-def _epochs(path: Path) -> tuple[Path, ...]:
-    """The bare repositories, oldest first."""
+def list_epochs(path: Path) -> list[tuple[int, Path]]:
+    """The bare repositories with their numbers, oldest first; one without an archive around it is number 0."""
     try:
         numbered = [(int(match[1]), at) for at in (path / "git").iterdir() if (match := _EPOCH.fullmatch(at.name))]
     except OSError:
         numbered = []
     if numbered:
-        return tuple(at for _, at in sorted(numbered))
-    return (path,) if (path / "HEAD").is_file() and (path / "objects").is_dir() else ()
+        return sorted(numbered)
+    return [(0, path)] if (path / "HEAD").is_file() and (path / "objects").is_dir() else []
 
 
-def _git(git_dir: Path, *words: str) -> tuple[list[str], dict[str, str]]:
-    """Command and environment. The environment is made anew, so no GIT_DIR or GIT_CONFIG_* of the caller counts."""
+def git_command(git_dir: Path, *words: str) -> tuple[list[str], dict[str, str]]:
+    """Command and environment for git on a repository; it contacts no other.
+
+    The environment is made anew, so no GIT_DIR or GIT_CONFIG_* of the caller counts.
+    """
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
         "LC_ALL": "C",
@@ -118,7 +121,7 @@ def _git(git_dir: Path, *words: str) -> tuple[list[str], dict[str, str]]:
 
 def _commits(git_dir: Path, *names: str) -> list[str]:
     """Commits, oldest first, all of them or those that touch a file; none for an epoch that has just begun."""
-    return _rev_list(git_dir, "HEAD", "--", *names).decode("ascii").split()
+    return rev_list(git_dir, "HEAD", "--", *names).decode("ascii").split()
 
 
 def _candidates(git_dir: Path, lineage: Lineage) -> list[str]:
@@ -127,7 +130,7 @@ def _candidates(git_dir: Path, lineage: Lineage) -> list[str]:
     commits = []
     # each commit is two lines: "commit <hash>", and the format, in which git puts no line end; rev-list,
     # for unlike log it takes no orders (log.showSignature) from the repository's configuration
-    lines = _rev_list(git_dir, "--encoding=UTF-8", "--format=%ae%x00%s", "HEAD", "--").split(b"\n")
+    lines = rev_list(git_dir, "--encoding=UTF-8", "--format=%ae%x00%s", "HEAD", "--").split(b"\n")
     for commit, line in zip(lines[::2], lines[1::2], strict=False):
         author, _, words = line.partition(b"\0")
         # of what a relay sends as devnull+ada.example.org@kernel.org the commit's author is ada@example.org
@@ -142,9 +145,9 @@ def _candidates(git_dir: Path, lineage: Lineage) -> list[str]:
     return commits
 
 
-def _rev_list(git_dir: Path, *words: str) -> bytes:
-    """What git rev-list --reverse prints; b'' for an epoch that has just begun."""
-    command, environment = _git(git_dir, "rev-list", "--reverse", *words)
+def rev_list(git_dir: Path, *words: str) -> bytes:
+    """What git rev-list --reverse prints; b'' for an epoch that has just begun. Raises InputError where git fails."""
+    command, environment = git_command(git_dir, "rev-list", "--reverse", *words)
     try:
         done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     except OSError as error:
@@ -157,11 +160,11 @@ def _rev_list(git_dir: Path, *words: str) -> bytes:
     return done.stdout
 
 
-def _read(git_dir: Path, commits: Sequence[str], name: str = "m") -> Iterator[tuple[str, str, bytes | None]]:
+def read_files(git_dir: Path, commits: Sequence[str], name: str = "m") -> Iterator[tuple[str, str, bytes | None]]:
     """(commit, blob, content) of a file in each commit; the content is None where it is missing or too large."""
     if not commits:
         return
-    command, environment = _git(git_dir, "cat-file", "--batch", "--buffer")
+    command, environment = git_command(git_dir, "cat-file", "--batch", "--buffer")
     with tempfile.TemporaryFile() as wanted:
         # a file, not a pipe: git may answer while it is still being asked
         wanted.write("".join(f"{commit}:{name}\n" for commit in commits).encode())

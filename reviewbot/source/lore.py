@@ -12,7 +12,7 @@ import logging
 import re
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -36,7 +36,7 @@ _TIMEOUT = (5.0, 60.0)
 # Seconds for a whole answer: a server that dribbles one byte a minute never runs into the timeout.
 _DEADLINE = 600.0
 # Seconds that a server may tell us to wait; told more, we give up rather than come back too early.
-_PATIENCE = 60.0
+PATIENCE = 60.0
 
 # Bytes of search results that are read. Titles such as "fixes" find all that a maintainer ever sent.
 _MAX_RESULTS = 16 * 1024 * 1024
@@ -46,9 +46,12 @@ _MAX_PHRASE = 200
 # parser, and public-inbox looks for d:, dt: and rt: with a pattern of its own.
 _NOT_WORDS = re.compile(r"[^\w.,;'&+#@-]+")
 
-_AGAIN = (429, 500, 502, 503, 504)
+# Answers of a server that is worth asking again.
+AGAIN = (429, 500, 502, 503, 504)
 _KERNEL = "kernel.org"
 _SHORT = "patch.msgid.link"
+# What an address of Patchwork looks like, for advice alone.
+_PATCHWORK = re.compile(r"//patchwork\.|/(?:patch|patches|cover|covers|series)/|[?&]series=", re.I)
 # what public-inbox puts behind a mail's address: /T/ and /t/ (thread), /raw, /t.mbox.gz ...
 _VIEW = re.compile(r"(?:T|t|raw|s|R|t\.mbox(?:\.gz)?|t\.atom)?")
 
@@ -93,16 +96,25 @@ class LoreSource:
         query = search_query(lineage)
         if not query:
             return []
+        # the newest come first, so what is cut off is what counts least
+        mails, _ = self.search(query, _MAX_RESULTS)
+        return [raw for raw in mails if lineage.claims_raw(raw)][:MAX_RELATED]
+
+    def search(self, query: str, most: int) -> tuple[list[bytes], bool]:
+        """Raw mails that a query in public-inbox's language finds, newest first, and whether these are all.
+
+        Reading stops behind `most` bytes. None where nothing is found, which is also what a server says of a
+        list that it does not have. Raises TemporaryError, also where there is no search.
+        """
         cannot = f"cannot search '{self._list}':"
         # the results alone: x=m in the body, as LoreNode.get_mbox_by_query() sends it, means their threads
         address = f"{self._list}/?x=m&q={quote_plus(query)}"
         with self._ask(cannot, lambda node: node.request("POST", address, data="", stream=True)) as answer:
             if answer.status_code == 404:
-                return []
-            # the newest come first, so what is cut off is what counts least
-            mbox, whole = _unpack(answer, cannot, _MAX_RESULTS)
+                return [], True
+            mbox, whole = _unpack(answer, cannot, most)
         found = list(split_mbox(mbox)) if mbox else []
-        return [raw for raw in (found if whole else found[:-1]) if lineage.claims_raw(raw)][:MAX_RELATED]
+        return (found if whole else found[:-1]), whole
 
     @contextmanager
     def _ask(self, cannot: str, request: Callable[[LoreNode], requests.Response]) -> Iterator[requests.Response]:
@@ -115,7 +127,7 @@ class LoreSource:
         for name in ("liblore", "urllib3"):
             logging.getLogger(name).addHandler(logging.NullHandler())
         with (
-            _session(self._user_agent, self._retries, self._backoff) as session,
+            make_session(self._user_agent, self._retries, self._backoff) as session,
             # what a partial mirror lacks is not asked for elsewhere: only the server that was named is contacted
             LoreNode(self.url, cache_dir=None, request_timeout=self._timeout, follow_upstream=False) as node,
         ):
@@ -131,7 +143,7 @@ class LoreSource:
                 raise TemporaryError(f"{cannot} answer is cut off") from error
             # liblore's own errors, requests' (redirect loops), urllib3's (while the body is read)
             except (LibloreError, requests.RequestException, HTTPError, OSError) as error:
-                raise TemporaryError(f"{cannot} {_reason(error)}") from error
+                raise TemporaryError(f"{cannot} {reason_of(error)}") from error
 
     def _get_thread(self, node: LoreNode, message_id: str) -> requests.Response:
         """The answer to a request for a thread, its body not yet read.
@@ -186,7 +198,8 @@ def parse_target(text: str, lore_url: str = LORE) -> tuple[str, str | None]:
 
     Takes a Message-ID, with or without <>, `id:` or `mid:`, and addresses of archives. None for the
     list means: it says none, use the configured one. Addresses must be of kernel.org, patch.msgid.link
-    or the server of `lore_url`: InputError else, and for what cannot be a Message-ID.
+    or the server of `lore_url`: InputError else, and for what cannot be a Message-ID. Patchwork's addresses
+    are `patchwork.parse_address`'s, to be asked before.
     """
     text = text.strip()
     if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):
@@ -195,10 +208,13 @@ def parse_target(text: str, lore_url: str = LORE) -> tuple[str, str | None]:
             # RFC 2392 percent-encodes behind mid:, notmuch's id: is plain
             text = unquote(rest) if scheme.lower() == "mid" else rest
         return check_message_id(text.removeprefix("<").removesuffix(">")), None
-    refused = InputError(f"not an archive that is configured: '{text}', use --lore-url")
+    cure = "use --lore-url"
+    if _PATCHWORK.search(text):
+        cure += ", or set patchwork.url in the file of --config if this is a Patchwork server"
+    refused = InputError(f"not an archive that is configured: '{text}', {cure}")
     try:
         address, known = urlsplit(text), urlsplit(archive_url(lore_url))
-        place, home = _place(address), _place(known)
+        place, home = place_of(address), place_of(known)
     except ValueError as error:
         raise refused from error
     if address.scheme not in ("http", "https") or "@" in address.netloc:
@@ -209,6 +225,8 @@ def parse_target(text: str, lore_url: str = LORE) -> tuple[str, str | None]:
         base = known.path.strip("/").split("/")
         server = f"{known.scheme}://{known.netloc}"
         depth = len(base) if parts[: len(base)] == base else 1
+    elif host.startswith("patchwork."):
+        raise refused
     elif port is None and (host == _SHORT or f".{host}".endswith(f".{_KERNEL}")):
         # lkml.kernel.org is an old name of lore, which it redirects to; plain http does as well
         server = f"https://{'lore.kernel.org' if host == f'lkml.{_KERNEL}' else host}"
@@ -237,7 +255,7 @@ def archive_url(url: str) -> str:
     """Address of a list without the last slash; a server's own means its /all/. Raises InputError where it is none."""
     try:
         address = urlsplit(url.strip())
-        host, _ = _place(address)
+        host, _ = place_of(address)
     except ValueError as error:
         raise InputError(f"not the address of an archive: '{url}'") from error
     if address.scheme not in ("http", "https") or not host or address.query or address.fragment:
@@ -245,13 +263,19 @@ def archive_url(url: str) -> str:
     return f"{address.scheme}://{address.netloc}{address.path.rstrip('/') or '/all'}"
 
 
-def _place(address: SplitResult) -> tuple[str, int | None]:
+def place_of(address: SplitResult) -> tuple[str, int | None]:
     """(host, port); the port is None where it is the scheme's own. Raises ValueError for an impossible port."""
     usual = {"http": 80, "https": 443}.get(address.scheme)
     return (address.hostname or "").rstrip("."), None if address.port == usual else address.port
 
 
-def _session(user_agent: str, retries: int, backoff: float) -> requests.Session:
+def make_session(
+    user_agent: str, retries: int, backoff: float, methods: Collection[str] | None = None
+) -> requests.Session:
+    """A session that asks again where the server says so or does not answer; `backoff` is seconds.
+
+    With `methods` that goes for these alone; others are sent again only where no connection was made.
+    """
     from requests import Session
     from requests.adapters import HTTPAdapter
     from urllib3.exceptions import InvalidHeader, MaxRetryError
@@ -275,7 +299,7 @@ def _session(user_agent: str, retries: int, backoff: float) -> requests.Session:
             _pool: ConnectionPool | None = None,
             _stacktrace: TracebackType | None = None,
         ) -> Self:
-            if response is not None and _pool and (self.get_retry_after(response) or 0) > _PATIENCE:
+            if response is not None and _pool and (self.get_retry_after(response) or 0) > PATIENCE:
                 raise MaxRetryError(_pool, url or "")
             return super().increment(method, url, response, error, _pool, _stacktrace)
 
@@ -284,8 +308,8 @@ def _session(user_agent: str, retries: int, backoff: float) -> requests.Session:
     retry = PatientRetry(
         total=retries,
         backoff_factor=backoff,
-        status_forcelist=_AGAIN,
-        allowed_methods=None,
+        status_forcelist=AGAIN,
+        allowed_methods=methods,
         respect_retry_after_header=True,
         raise_on_status=False,
     )
@@ -320,7 +344,7 @@ def _wait(answer: requests.Response) -> str:
     return f", it asks to wait {seconds} s" if seconds.isdecimal() and len(seconds) < 9 else ""
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """The cause in a few words: requests wraps it in four exceptions, with an object's address in each text."""
     from urllib3.exceptions import ConnectTimeoutError, IncompleteRead, NameResolutionError, ReadTimeoutError
 

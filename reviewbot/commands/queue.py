@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`reviewbot queue`: the mails that wait for a person: list, show, approve (and send), drop."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from email import policy
+from email.parser import BytesHeaderParser
+from pathlib import Path
+
+from reviewbot.bot import Bot, ledger_path
+from reviewbot.commands.common import choose_rules, open_tree, say
+from reviewbot.commands.watch import only_one, open_feeds, print_error, print_event
+from reviewbot.config import Config
+from reviewbot.ledger import FindingState, Ledger, MailState, Outgoing
+from reviewbot.model import InputError, NotFoundError
+from reviewbot.output.text import clean
+from reviewbot.policy import Reason
+from reviewbot.send import open_transport
+
+# What a person can do something about.
+_OPEN = (MailState.QUEUED, MailState.DRAFT, MailState.READY, MailState.UNCERTAIN, MailState.FAILED)
+
+
+def run(args: argparse.Namespace, config: Config) -> int:
+    """The process's exit code. Raises NotFoundError where a number is no mail's."""
+    path = ledger_path(config)
+    if args.action == "list" and args.ids:
+        raise InputError(f"'{args.ids[0]}': to see a mail: reviewbot queue show {args.ids[0]}")
+    if not os.path.exists(path):
+        if args.ids:
+            raise NotFoundError(f"no mail '{args.ids[0]}' in the queue: there is no ledger '{path}' yet")
+        ledger_is_empty(args, path)
+        return 0
+    if args.action != "list" and not args.ids:
+        raise InputError(f"which mail? reviewbot queue {args.action} NUMBER")
+    if args.action in ("list", "show"):
+        with Ledger(path) as ledger:
+            if args.action == "list":
+                _list(args, ledger.outgoing(*_OPEN))
+            else:
+                _show(args, [_find(ledger, name) for name in args.ids])
+        return 0
+    if args.action == "drop":
+        with Ledger(path) as ledger:
+            for mail in [_find(ledger, name) for name in args.ids]:
+                _drop(args, ledger, mail)
+        return 0
+    return _approve(args, config, path)
+
+
+def ledger_is_empty(args: argparse.Namespace, path: str) -> None:
+    """There is nothing to list."""
+    if args.format == "json":
+        print("[]")
+    else:
+        say(args, f"nothing: there is no ledger '{path}' yet")
+
+
+def _find(ledger: Ledger, name: str) -> Outgoing:
+    mail = ledger.outgoing_by(int(name)) if name.isdecimal() and len(name) < 16 else None
+    if mail is None:
+        raise NotFoundError(f"no mail '{clean(name)[:80]}' in the queue")
+    return mail
+
+
+def subject_of(mail: Outgoing) -> str:
+    """The Subject: of a mail of ours."""
+    return str(BytesHeaderParser(policy=policy.default).parsebytes(mail.raw)["Subject"] or "")
+
+
+def _list(args: argparse.Namespace, mails: Sequence[Outgoing]) -> None:
+    if args.format == "json":
+        print(json.dumps([as_json(mail) for mail in mails], indent=1, ensure_ascii=False))
+        return
+    for mail in mails:
+        who = f"{mail.author}" + (f" and {len(mail.recipients) - 1} more" if len(mail.recipients) > 1 else "")
+        why = f" ({mail.text})" if mail.text else ""
+        when = f"{mail.created:%Y-%m-%d %H:%M}"
+        print(clean(f"{mail.id:5}  {mail.state:<9}  {when}  {subject_of(mail)}  to {who}{why}"))
+    if not mails:
+        say(args, "nothing waits")
+
+
+def as_json(mail: Outgoing) -> dict[str, object]:
+    """A mail of ours, without its text."""
+    return {
+        "number": mail.id,
+        "state": mail.state,
+        "reason": mail.reason,
+        "text": mail.text,
+        "message_id": mail.message_id,
+        "answers": mail.target,
+        "subject": subject_of(mail),
+        "recipients": list(mail.recipients),
+        "created": mail.created.isoformat(),
+        "sent": mail.sent.isoformat() if mail.sent else None,
+        "archived": mail.archived.isoformat() if mail.archived else None,
+        "attempts": mail.attempts,
+    }
+
+
+def _show(args: argparse.Namespace, mails: Sequence[Outgoing]) -> None:
+    if args.format == "json":
+        print(json.dumps([as_json(mail) for mail in mails], indent=1, ensure_ascii=False))
+        return
+    for mail in mails:
+        # as it would go out; what could act on a terminal was taken out when it was made
+        sys.stdout.flush()
+        sys.stdout.buffer.write(mail.raw)
+        sys.stdout.buffer.flush()
+
+
+def _drop(args: argparse.Namespace, ledger: Ledger, mail: Outgoing) -> None:
+    if mail.state not in _OPEN:
+        raise InputError(f"mail {mail.id} is {mail.state}: it cannot be dropped")
+    posting = ledger.posting(mail.posting)
+    with ledger.transaction():
+        ledger.move(mail.id, MailState.DROPPED, Reason.DROPPED, args.reason[:300])
+        ledger.decide(posting.id, datetime.now(UTC), Reason.DROPPED, args.reason[:200] or "by a person", final=True)
+        for fingerprint in ledger.fingerprints(mail.id):
+            # who dropped it does not want to see it again with the next revision
+            ledger.set_finding(posting.series, fingerprint, FindingState.SUPPRESSED)
+    say(args, f"dropped {mail.id}: what it says is not said of this series again")
+
+
+def _approve(args: argparse.Namespace, config: Config, path: str) -> int:
+    with ExitStack() as stack:
+        holder = stack.enter_context(only_one(path))
+        ledger = stack.enter_context(Ledger(path))
+        mails = [_find(ledger, name) for name in args.ids]
+        for mail in mails:
+            if mail.state is MailState.DRAFT:
+                raise InputError(f'mail {mail.id} is a draft: its lists get none (mode = "draft")')
+            if mail.state not in (MailState.QUEUED, MailState.READY, MailState.UNCERTAIN, MailState.FAILED):
+                raise InputError(f"mail {mail.id} is {mail.state}: it cannot be approved")
+        for mail in mails:
+            if mail.state in (MailState.UNCERTAIN, MailState.FAILED):
+                ledger.send_again(mail.id, manual=True)
+            else:
+                ledger.move(mail.id, MailState.READY, manual=True)
+        if holder is not None or (other := ledger.lease(datetime.now(UTC))) is not None:
+            say(args, f"approved; a pass is at it ({holder or other}): the next one sends")
+            return 0
+        stack.callback(ledger.end_lease)
+        feeds = open_feeds(config, Path(path).parent)
+        for feed in feeds.values():
+            stack.callback(feed.close)
+        tree = stack.enter_context(open_tree(args, config))
+        bot = Bot(
+            config, ledger, rules=choose_rules(args, config), transport=lambda: open_transport(config.send),
+            tell=print_event, feeds=feeds, tree=None if isinstance(tree, str) else tree,
+        )  # fmt: skip
+        ledger.release_dead(datetime.now(UTC))
+        bot.deliver([mail.message_id for mail in mails], at_once=True)
+        for mail in mails:
+            after = ledger.outgoing_by(mail.id)
+            if after is not None and after.state is not MailState.SENT:
+                say(args, f"mail {mail.id} is {after.state}: {after.reason or 'not sent'} {after.text}".rstrip())
+        for error in bot.troubles:
+            print_error(error)
+        return max((error.exit_code for error in bot.troubles), default=0)

@@ -367,6 +367,16 @@ def test_a_soft_line_break_makes_no_command(server: Dns, encoding: str, text: st
     assert prove(sign(answer("a =3D b=\n\nreviewbot: stop\n", headers=headers))).proven
 
 
+def test_a_blank_that_flowed_text_loses_makes_no_command(server: Dns) -> None:
+    text = "Write\n    reviewbot: stop\nto stop it\n"
+    raw = sign(answer(text))
+    assert prove(raw).proven
+    flowed = raw.replace(b"To: ", b"Content-Type: text/plain; format=flowed\nTo: ", 1)
+    assert read_answers(parse_mail(flowed))
+    assert passes_b4(flowed)
+    assert prove(flowed).how == "signature does not cover Content-Type:"
+
+
 def test_how_far_a_command_is_indented_must_be_signed(server: Dns) -> None:
     raw = sign(answer("Write\n    reviewbot: stop\nto stop it\n"))
     assert prove(raw).proven

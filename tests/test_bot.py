@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from mails import mail, reply
-from world import LIST, OLD_NAME, RAW_CALL, World, clean, old_name, raw_call, series
+from world import LIST, OLD_NAME, World, clean, old_name, raw_call, series
 
 from reviewbot.ledger import MailState
 from reviewbot.policy import Reason
@@ -56,7 +56,7 @@ def test_what_is_fixed_is_said_once_and_what_is_still_there_is_not_said_again(wo
     (sent,) = world.run()
     assert sent.message["In-Reply-To"] == "<lumen-v2-3@example.org>"
     assert "Fixed since v1: mmap-lock/direct-mmap-sem in drivers/misc/a.c." in sent.text
-    assert "1 finding of earlier revisions is still there and not repeated" in sent.text.replace("\n", " ")
+    assert "2 findings of earlier revisions are still there and not repeated" in sent.text.replace("\n", " ")
     world.post(series(clean("a"), raw_call("b"), clean("c"), old_name("d"), revision=3))
     world.wait(hours=2)
     (sent,) = world.run()

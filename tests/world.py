@@ -152,7 +152,7 @@ class World:
         self.archived, self.host = archived, host
         self.out: list[Sending] = []
         self.events: list[Event] = []
-        self.result: Callable[[Sending], Result] = lambda sending: Result(Outcome.SENT, 250, "ok")
+        self.result: Callable[[Sending], Result] = lambda _sending: Result(Outcome.SENT, 250, "ok")
         if not (self.archive / "git" / "0.git").exists():
             self.archive.mkdir(parents=True, exist_ok=True)
             (self.archive / "git").mkdir(exist_ok=True)
@@ -183,8 +183,7 @@ class World:
 
     def post(self, mails: Sequence[bytes], *, when: datetime | None = None) -> None:
         """Mails come into the archive."""
-        stamp = int((when or getattr(self, "now", START)).timestamp())
-        write_epoch(self.archive / "git" / "0.git", mails, when=stamp)
+        write_epoch(self.archive / "git" / "0.git", mails, when=int((when or self.now).timestamp()))
 
     def wait(self, **time: float) -> None:
         """Time goes by: hours=2."""

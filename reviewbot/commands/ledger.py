@@ -108,14 +108,13 @@ def _counts(ledger: Ledger) -> dict[MailState, int]:
 
 def _overview_json(ledger: Ledger) -> object:
     last = ledger.last_pass()
+    began, ended, trouble = last or (None, None, None)
     return {
         "last_pass": {
-            "began": last[0].isoformat(),
-            "ended": last[1].isoformat() if last[1] else None,
-            "trouble": last[2],
-        }
-        if last
-        else None,
+            "began": began.isoformat() if began else None,
+            "ended": ended.isoformat() if ended else None,
+            "trouble": trouble,
+        },
         "mails": _counts(ledger),
         "not_reviewed": dict(ledger.skipped()),
         "opted_out": ledger.opted_out(),

@@ -308,7 +308,7 @@ def _is_bound(signed: set[str], message: EmailMessage, *, posting: bool) -> None
 def _is_read_as_signed(signed: set[str], message: EmailMessage, mail: Mail) -> None:
     """Headers that say how to read the body are signed, or whoever changes them makes no command of other words.
 
-    Half of all signatures leave one of the two out, so it is not asked for as such.
+    kernel.org signs neither, so it is not asked for as such.
     """
     import b4
 

@@ -18,9 +18,9 @@ import os
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,9 +45,8 @@ from reviewbot.ledger import (
     Seen,
     fold_title,
 )
-from reviewbot.mail import addresses, declared_change_id, has_diff, parse_mail, parse_subject
+from reviewbot.mail import declared_change_id, has_diff, parse_mail, parse_subject
 from reviewbot.model import (
-    Address,
     ConfigError,
     InputError,
     Mail,
@@ -77,6 +76,9 @@ from reviewbot.reply import (
     ReplySettings,
     fingerprints_of,
     make_replies,
+    message_id,
+    recipients,
+    reply_settings,
     serialise,
     target_of,
 )
@@ -395,7 +397,7 @@ class Bot:
         maintainer = answer.sender in {address.lower() for address in self.config.policy.maintainers}
         command = Command(answer.command)
         series, now = posting.series, self.now()
-        if answer.sender != posting.author and not maintainer:
+        if answer.sender not in (posting.author, *self.ledger.senders(posting.id)) and not maintainer:
             self._judged(answer, AnswerState.REFUSED, "neither the author nor a configured maintainer", series)
             return
         if answer.rule and not any(matches((answer.rule,), rule.name, rule.id) for rule in self.rules):
@@ -416,7 +418,7 @@ class Bot:
             return
         with self.ledger.transaction():
             self._judged(answer, AnswerState.OBEYED, proof.how, series)
-            if command is Command.STOP and answer.sender == posting.author:
+            if command is Command.STOP and not (maintainer and answer.sender != posting.author):
                 self.ledger.opt_out(answer.sender, answer.message_id, now)
             elif command is Command.STOP:
                 self.ledger.stop(series, answer.message_id)
@@ -513,14 +515,14 @@ class Bot:
             for name in members:
                 self.tell(Event("skipped" if due is None else "waiting", name, verdict.reason, verdict.text))
 
-    def weigh(self, message_id: str, row: Outgoing | None = None, *, manual: bool = False) -> Weighed:
+    def weigh(self, name: str, row: Outgoing | None = None, *, manual: bool = False) -> Weighed:
         """What is to be said of the posting that a mail belongs to, as things stand now.
 
         `row` is a mail about to be sent: waiting and caps are behind it, and its kind is kept. `manual` is
         for a person who does not wait. Raises what the source raises, InputError where there is no posting.
         """
-        raws = self.source.thread(message_id)
-        found = find_series(self.source, raws, message_id)
+        raws = self.source.thread(name)
+        found = find_series(self.source, raws, name)
         series = found.series
         mails = [mail for raw in raws if (mail := _parse(raw)) is not None]
         members = tuple(
@@ -557,7 +559,10 @@ class Bot:
         subjects = [series.cover.subject if series.cover else None, *(p.subject for p in series.patches[:1])]
         above = {name for mail in mails if mail.message_id in members for name in (*mail.references, mail.in_reply_to)}
         first = series.cover.mail if series.cover else series.patches[0].mail
-        author = self._submitter(first, series.patches[0].author)
+        # who would get a reply: whom a relay or list sends for
+        settings = replace(self.settings, is_list=lambda email: is_list(email, self.config))
+        found = recipients(first, series.cover.author if series.cover else series.patches[0].author, settings).author
+        author = (found or first.sender).email.lower()
         return self.ledger.add_posting(
             members,
             revision=series.revision,
@@ -568,16 +573,6 @@ class Bot:
             answers=[name for name in above if name and name not in members],
             arrived=self.ledger.arrived(members) or self.now(),
         )
-
-    def _submitter(self, mail: Mail, author: Address) -> str:
-        """Whose posting it is: the sender, or who a relay or list sends for. An address in lower case."""
-        email = mail.sender.email.lower()
-        if fnmatchcase(email, "devnull+*@kernel.org") or is_list(email, self.config):
-            found = next(
-                (one for one in (mail.original_from, *mail.reply_to[:1], author) if one is not None), mail.sender
-            )
-            email = found.email.lower()
-        return email
 
     def _verdict(self, base: Weighed, row: Outgoing | None, *, manual: bool) -> Verdict | None:
         series, posting, terms = base.series, base.posting, base.terms
@@ -591,6 +586,14 @@ class Bot:
             return verdict
         if series.warnings and any("numbered" in warning for warning in series.warnings):
             return Verdict(Reason.INCOMPLETE, series.warnings[0][:200])
+        ours = {
+            message_id(member, series.revision, self.settings, per).strip("<>")
+            for member in base.members
+            for per in Per
+        }
+        if not row and (there := sorted(ours & base.thread)) and not self.ledger.outgoing_of(posting.id):
+            # another ledger's: a second host, or this one was lost
+            return Verdict(Reason.ALREADY_SAID, f"the thread has <{there[0]}>")
         if posting.author in self.ledger.opted_out():
             return Verdict(Reason.OPTED_OUT, "the author asked for no mail")
         if stopped := self.ledger.stopped(posting.series):
@@ -721,8 +724,6 @@ class Bot:
         )
 
     def _settings(self, terms: Terms, most: int, row: Outgoing | None) -> ReplySettings:
-        from dataclasses import replace
-
         draft = terms.mode is Mode.DRAFT
         directory = terms.template_dir or self.config.reply.template_dir
         return replace(
@@ -813,6 +814,7 @@ class Bot:
             done = self.ledger.put(
                 draft.message_id,
                 posting=posting,
+                author=draft.recipients[0],
                 target=draft.target,
                 kind=draft.kind,
                 recipients=draft.recipients,
@@ -951,6 +953,7 @@ class Bot:
         self.ledger.put(
             mail.message_id,
             posting=posting,
+            author=draft.recipients[0],
             target=draft.target,
             kind=draft.kind,
             recipients=draft.recipients,
@@ -1067,31 +1070,6 @@ class Bot:
 
 class _StoppedError(TemporaryError):
     """The kill switch appeared at the last moment."""
-
-
-def reply_settings(config: Config) -> ReplySettings:
-    """How replies are made, as [reply] says. Raises ConfigError where the sender is no address."""
-    reply = config.reply
-    sender = addresses(reply.sender)
-    if reply.sender and len(sender) != 1:
-        raise ConfigError(f"'reply.sender' must be one address, not '{reply.sender}'")
-    return ReplySettings(
-        sender=sender[0] if sender else ReplySettings().sender,
-        domain=reply.domain,
-        per=Per(reply.per),
-        template_dir=Path(reply.template_dir).expanduser() if reply.template_dir else None,
-        budget=reply.budget,
-        docs=reply.docs or None,
-        salt=reply.salt,
-    )
-
-
-def ledger_path(config: Config) -> str:
-    """Where the ledger lies."""
-    if config.ledger:
-        return os.path.expanduser(config.ledger)
-    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-    return os.path.join(state, "reviewbot", "ledger.sqlite")
 
 
 def _parse(raw: bytes) -> Mail | None:

@@ -76,7 +76,9 @@ def make_parser() -> argparse.ArgumentParser:
     result.add_argument("--color", choices=("auto", "always", "never"), default="auto")
     result.add_argument("--fail-on", choices=LIMITS, help="least severity that makes the exit status 1 (warning)")
     posting = _Parser(add_help=False)
-    posting.add_argument("target", metavar="MESSAGE-ID", help="Message-ID or archive URL of any mail of the posting")
+    posting.add_argument(
+        "target", metavar="MESSAGE-ID", help="Message-ID, archive or Patchwork URL of any mail of the posting"
+    )
     posting.add_argument("-m", "--mbox", metavar="PATH", help="read an mbox, maildir, mail or public-inbox directory")
     posting.add_argument("--lore-url", metavar="URL", help="public-inbox server or list to fetch from")
     which = posting.add_mutually_exclusive_group()

@@ -26,6 +26,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from reviewbot.config import Config
 from reviewbot.model import ReviewbotError
 
 # How long a pass on another host is believed to be alive without a sign.
@@ -313,19 +314,20 @@ class Sums(NamedTuple):
 class Ledger:
     """An open ledger. Not for several threads."""
 
-    def __init__(self, path: str | os.PathLike[str], *, host: str | None = None, now: datetime | None = None) -> None:
-        """Opens or makes the file; ':memory:' keeps nothing. `host` and `now` are the system's by default.
+    def __init__(self, path: str | os.PathLike[str], *, host: str | None = None) -> None:
+        """Opens or makes the file; ':memory:' keeps nothing. `host` is the system's name by default.
 
         Raises LedgerError where it cannot be opened, is damaged, or is a newer reviewbot's.
         """
         self.path = os.fspath(path)
         self.holder = f"{host or socket.gethostname()}:{os.getpid()}"
-        self._now = now
         self._deep = 0
         try:
             if self.path != ":memory:":
                 # what is in it was said to maintainers or is a draft: nobody else's
                 Path(self.path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                if not os.path.exists(self.path):
+                    os.close(os.open(self.path, os.O_CREAT | os.O_WRONLY, 0o600))
             self._db = sqlite3.connect(self.path, timeout=_BUSY, isolation_level=None)
         except (OSError, sqlite3.Error) as error:
             raise LedgerError(f"cannot open ledger '{self.path}': {_why(error)}") from error
@@ -612,6 +614,11 @@ class Ledger:
         """Message-IDs of a posting's mails."""
         return [str(row[0]) for row in self._all("SELECT message_id FROM member WHERE posting = ?", posting)]
 
+    def senders(self, posting: int) -> list[str]:
+        """Addresses that a posting's mails came from, of those that are remembered."""
+        sql = "SELECT DISTINCT sender FROM mail JOIN member USING (message_id) WHERE posting = ?"
+        return [str(row[0]) for row in self._all(sql, posting)]
+
     def add_posting(
         self,
         members: Sequence[str],
@@ -799,6 +806,7 @@ class Ledger:
         message_id: str,
         *,
         posting: Posting,
+        author: str,
         target: str,
         kind: str,
         recipients: Sequence[str],
@@ -819,7 +827,7 @@ class Ledger:
                 return False
             if old and self._one("SELECT 1 FROM claim WHERE message_id = ?", message_id):
                 return False
-            values = (posting.id, target, kind, posting.author, "\n".join(recipients), "\n".join(lists), raw)
+            values = (posting.id, target, kind, author, "\n".join(recipients), "\n".join(lists), raw)
             if old:
                 number = int(old[0])
                 self._do(
@@ -1148,3 +1156,11 @@ def _is_shared(path: str) -> bool:
 def fold_title(title: str) -> str:
     """A title as the ledger compares it: case and white space do not count."""
     return " ".join(title.split()).casefold()[:500]
+
+
+def ledger_path(config: Config) -> str:
+    """Where the ledger lies."""
+    if config.ledger:
+        return os.path.expanduser(config.ledger)
+    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return os.path.join(state, "reviewbot", "ledger.sqlite")

@@ -507,7 +507,10 @@ def judge_series(series: Series, terms: Terms, config: Config, *, arrived: datet
         return terms.why_off
     mails = _mails(series)
     for mail in mails:
-        if verdict := judge_mail(mail, config, ()):
+        verdict = judge_mail(mail, config, ())
+        # a cover letter may lack its [PATCH 0/n]: the patches below it have theirs
+        lead = series.cover is not None and mail is series.cover.mail
+        if verdict and not (lead and verdict.reason is Reason.NOT_A_PATCH):
             return verdict
     if verdict := _author_verdict(mails, series.patches, config):
         return verdict

@@ -34,7 +34,9 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from reviewbot import __version__
-from reviewbot.finding import Finding, Fold, Review
+from reviewbot.config import Config
+from reviewbot.finding import Finding, Review
+from reviewbot.mail import addresses
 from reviewbot.model import (
     Address,
     BaseHow,
@@ -50,7 +52,7 @@ from reviewbot.model import (
     SpanKind,
 )
 from reviewbot.output.text import clean, count, counts, rule_failed
-from reviewbot.selection import FOLDED
+from reviewbot.selection import FOLDED, folded
 
 WIDTH = 72  # of our own text: quoted twice, it still fits 80 columns
 CONTEXT = 3  # quoted lines before the one that a remark is about
@@ -68,7 +70,7 @@ MAX_SUBJECT = 1000
 # sendmail refuses a mail with more than 32,768 bytes of headers (MaxHeadersLength), and recipients need room, too
 MAX_REFERENCES = 16_000
 MAX_RECIPIENTS = 500  # more in one mail is refused by many servers
-MAX_FINGERPRINTS = 100
+MAX_FINGERPRINTS = 300
 
 # `.invalid` can never be delivered to (RFC 2606): whoever sends must set a real, monitored address
 UNCONFIGURED = Address("reviewbot", "sender-is-not-configured@reviewbot.invalid")
@@ -238,6 +240,25 @@ class Section:
     quotes: tuple[Quote, ...]
 
 
+def reply_settings(config: Config) -> ReplySettings:
+    """How replies are made, as [reply] says. Raises ConfigError where the sender is no address or `per` is neither."""
+    reply = config.reply
+    sender = addresses(reply.sender)
+    if reply.sender and len(sender) != 1:
+        raise ConfigError(f"'reply.sender' must be one address, not '{reply.sender}'")
+    if reply.per not in tuple(Per):
+        raise ConfigError(f"'reply.per' must be patch or series, not '{reply.per}'")
+    return ReplySettings(
+        sender=sender[0] if sender else ReplySettings().sender,
+        domain=reply.domain,
+        per=Per(reply.per),
+        template_dir=Path(reply.template_dir).expanduser() if reply.template_dir else None,
+        budget=reply.budget,
+        docs=reply.docs or None,
+        salt=reply.salt,
+    )
+
+
 def make_replies(
     review: Review, settings: ReplySettings, *, now: datetime | None = None, history: History | None = None
 ) -> tuple[EmailMessage, ...]:
@@ -326,9 +347,9 @@ def _reply(work: _Work, target: Target, findings: Sequence[Finding], history: Hi
     message["Auto-Submitted"] = "auto-generated"
     message["X-Reviewbot-Version"] = header_text(settings.ruleset)
     message["X-Reviewbot-Revision"] = f"v{review.series.revision}"
-    folded = [other for finding in kept for other in _folded(finding, review.findings)]
-    message["X-Reviewbot-Rules"] = _list(finding.rule for finding in (*kept, *folded))
-    message["X-Reviewbot-Fingerprints"] = _list(finding.fingerprint for finding in (*kept, *folded))
+    places = [other for finding in kept for other in folded(finding, review.findings)]
+    message["X-Reviewbot-Rules"] = _list(finding.rule for finding in (*kept, *places))
+    message["X-Reviewbot-Fingerprints"] = _list(finding.fingerprint for finding in (*kept, *places))
     if settings.action_required and any(finding.severity is Severity.ERROR for finding in kept):
         # the value plays no part (Patchwork, docs/usage/headers.rst), but some servers drop an empty header
         message["X-Patchwork-Action-Required"] = "yes"
@@ -340,16 +361,6 @@ def _reply(work: _Work, target: Target, findings: Sequence[Finding], history: Hi
 def _list(values: Iterable[str]) -> str:
     """What `_values` reads back; the most severe come first, so they are not what is cut."""
     return ", ".join([*dict.fromkeys(header_text(value) for value in values)][:MAX_FINGERPRINTS])
-
-
-def _folded(finding: Finding, findings: Iterable[Finding]) -> Iterator[Finding]:
-    """The findings that `selection` made places of this one: they are said with it."""
-    for other in findings if finding.places else ():
-        if other.why_not_shown == FOLDED and other.fold is finding.fold:
-            same = (other.rule, other.message) == (finding.rule, finding.message)
-            near = finding.fold is not Fold.PATCH or other.patch.index == finding.patch.index
-            if finding.fold is Fold.BUILD or (same and near):
-                yield other
 
 
 def message_id(target: str, revision: int, settings: ReplySettings, per: Per | None = None) -> str:
@@ -498,7 +509,7 @@ def _text(
     own = {*patches, *(finding.patch.index for finding in held)}
     others = {finding.patch.index for finding in review.shown if not finding.preexisting} - own
     # "the same in ..." is said of them
-    folded = {finding.patch.index for finding in review.findings if finding.why_not_shown == FOLDED} - own - others
+    places = {finding.patch.index for finding in review.findings if finding.why_not_shown == FOLDED} - own - others
     sections = [
         Section(
             patch,
@@ -521,7 +532,7 @@ def _text(
         "large": large,
         "budget": settings.budget,
         "elsewhere": len(others & work.answered),
-        "silent": len(review.patches) - len(own) - len(others) - len(folded),
+        "silent": len(review.patches) - len(own) - len(others) - len(places),
         "unread": sum(not rule_failed(fault) for fault in review.errors),
         "fixed": tuple(dict.fromkeys(row._replace(path=_short(row.path)) for row in history.fixed)),
         "still": history.still,

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import count
@@ -399,13 +399,25 @@ def test_an_epoch_that_vanished_from_its_server_is_no_archive_without_news(feeds
         list(feeds(url).news("0:"))
 
 
-def test_a_server_that_hangs_is_given_up_and_leaves_no_process(feeds: Feeds, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed, "_LOOK", 0.3)
-    with faulty(lambda _: time.sleep(1)) as (url, _):
-        with pytest.raises(TemporaryError, match=r"^source 'linux-mm': '.*' takes more than 0 s$"):
-            feeds(url).begin(None)
+def test_a_server_that_hangs_is_given_up_and_leaves_no_process(
+    feeds: Feeds, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with faulty(lambda _: time.sleep(3)) as (url, _):
+        with monkeypatch.context() as impatient:
+            impatient.setattr(feed, "_LOOK", 0.3)
+            with pytest.raises(TemporaryError, match=r"^source 'linux-mm': '.*' takes more than 0 s$"):
+                feeds(url).begin(None)
         with pytest.raises(ChildProcessError):
             os.waitpid(-1, os.WNOHANG)
+        # what git started to talk to the server would hold the lock
+        for _ in range(50):
+            time.sleep(0.02)
+            with (feeds.clones / "linux-mm/lock").open("ab") as lock, suppress(OSError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+        else:
+            pytest.fail("git's helper still runs")
+    assert feeds(f"file://{archive}").begin(None)
 
 
 def test_locks_of_a_git_that_was_killed_are_removed(feeds: Feeds, archive: Path) -> None:
@@ -487,11 +499,20 @@ def test_a_place_that_is_none_is_refused(feeds: Feeds, archive: Path, place: str
         feeds(str(archive)).read(place)
 
 
-def test_a_reader_that_dies_is_one_line_and_the_next_read_works(feeds: Feeds, archive: Path) -> None:
+def test_a_reader_that_died_is_started_again(feeds: Feeds, archive: Path) -> None:
     one = feeds(str(archive))
     (first, *_) = one.news("0:")
     one.read(first.place)
-    one._readers[0].stdin.close()  # type: ignore[union-attr]
+    one._readers[0].kill()
+    one._readers[0].wait()
+    assert one.read(first.place) == note("a")
+
+
+def test_a_reader_that_stops_is_one_line_and_the_next_read_works(feeds: Feeds, archive: Path) -> None:
+    one = feeds(str(archive))
+    (first, *_) = one.news("0:")
+    one.read(first.place)
+    one._readers[0].stdout.close()  # type: ignore[union-attr]
     with pytest.raises(InputError, match=r"^source 'linux-mm': cannot read 0:[0-9a-f]{40}: git cat-file stopped$"):
         one.read(first.place)
     assert one.read(first.place) == note("a")

@@ -133,16 +133,25 @@ def test_one_patch_of_a_series_may_be_taken_back(text: str, number: int, patch: 
     assert found.retraction(2)
 
 
-def test_who_sent_it_through_a_relay_may_take_it_back() -> None:
-    relayed = mail(
-        "[PATCH] mm: walk",
-        "From: Ada Ranger <ada@example.org>\n\nWalk.\n---\n" + diff("walk"),
-        "walk-v1-1@example.org",
-        sender="Ada Ranger via B4 Relay <devnull+ada.example.org@kernel.org>",
-        headers=["Reply-To: ada@example.org"],
-    )
-    answer = reply(relayed, "a@example.org", "Please ignore this patch.", sender=AUTHOR)
-    assert news([relayed], answer).retracted
+@pytest.mark.parametrize(
+    ("sender", "headers"),
+    [
+        ("Ada Ranger via B4 Relay <devnull+ada.example.org@kernel.org>", []),
+        ("Ada Ranger <walk@example.com>", ["Reply-To: ada@example.org"]),
+        ("Ada via walkers <walkers@lists.example>", ["X-Original-From: Ada <ada@example.org>"]),
+    ],
+)
+def test_an_author_behind_another_address_may_take_it_back(sender: str, headers: list[str]) -> None:
+    body = "From: Ada Ranger <ada@example.org>\n\nWalk.\n---\n" + diff("walk")
+    sent = mail("[PATCH] mm: walk", body, "walk-v1-1@example.org", sender=sender, headers=headers)
+    again = reply(sent, "a@example.org", "Please ignore this patch.", sender=AUTHOR)
+    assert news([sent], again).retracted
+
+
+def test_whose_patch_somebody_else_sends_does_not_take_it_back() -> None:
+    body = "From: Ada Ranger <ada@example.org>\n\nWalk.\n---\n" + diff("walk")
+    sent = mail("[PATCH] mm: walk", body, "walk-v1-1@example.org", sender="Bea <bea@example.org>")
+    assert not news([sent], reply(sent, "a@example.org", "I'll send a v2.", sender=AUTHOR)).retracted
 
 
 # -- applied ----------------------------------------------------------------------------------------
@@ -210,7 +219,8 @@ def test_somebody_has_applied_it(text: str) -> None:
         "I picked up this series but it breaks the walk.",
         "Previously merged to mainline, this now needs a fix.",
         "-- \nApplied, thanks!",
-        "-----Original Message-----\nApplied, thanks!",
+        "-----Original Message-----\n\nApplied, thanks!",
+        "From: Max <max@example.org>\nSent: Monday\n\nApplied, thanks!",
     ],
 )
 def test_what_only_sounds_like_it_is_not_applied(text: str) -> None:
@@ -448,8 +458,8 @@ def test_a_long_line_may_be_cut_or_wrapped() -> None:
     for quote in (f"> +\t{long[:60]}...\n", f"> +\t{long[:47]}\n> {long[47:]}\n", f"> +\t{long[:47]}\n"):
         found = read_news(SERIES._replace(patches=(patch,)), [answer(quote + REMARK)], [one])
         assert len(found.said) == 1
-    cut = f"> +\t{long[:20]}\n"
-    assert not read_news(SERIES._replace(patches=(patch,)), [answer(cut + REMARK)], [one]).said
+    for quote in (f"> +\t{long[:20]}\n", f"> +\t{long[:47]} + 1);\n"):
+        assert not read_news(SERIES._replace(patches=(patch,)), [answer(quote + REMARK)], [one]).said
 
 
 def test_a_robot_that_names_file_and_line_says_it() -> None:

@@ -14,7 +14,7 @@ from growth import seconds
 from mails import COVER, diff, mail, patch_body
 
 from reviewbot.config import MODES, Config, ListConfig, PolicyConfig, SourceConfig
-from reviewbot.mail import local_series, parse_mail
+from reviewbot.mail import local_series, make_cover, parse_mail
 from reviewbot.model import Address, Confidence, Mail, Series, Severity
 from reviewbot.policy import (
     Mode,
@@ -164,6 +164,8 @@ def test_git_request_pull_is_known_by_its_text() -> None:
     text = "The following changes since commit 1234:\n\nare available in the Git repository at:\n\n  git://walk\n"
     assert judged("[PATCH 0/3] walks for 6.13", body=text) is Reason.PULL_REQUEST
     assert judged("[PATCH 0/3] walks for 6.13", body="for you to fetch changes up to 1234:\n") is Reason.PULL_REQUEST
+    below = patch_body("walk") + "for you to fetch changes up to 1234:\n"
+    assert judged("[PATCH] walks for 6.13", body=below) is None
     assert judged("[PATCH 0/3] walks for 6.13", body="> for you to fetch changes up to 1234:\n") is None
 
 
@@ -266,7 +268,7 @@ def test_a_mail_without_an_author_is_not_answered() -> None:
 
 
 def test_a_verdict_is_short_and_harmless_whatever_the_mail_holds() -> None:
-    name = "\x1b0;x" + "security" * 500
+    name = "\x1b0;x" + "security" * 100
     for how in ({"to": [f"{'a' * 900}.security@example.org"]}, {"sender": f"{'x' * 900}bot@bots.example"}):
         verdict = judge_mail(parsed(**how), Config(), ())
         assert verdict is not None
@@ -460,6 +462,15 @@ def test_what_the_lists_forbid_comes_first() -> None:
 def test_any_mail_of_the_posting_may_forbid_it() -> None:
     bad = a_patch("[PATCH 2/2] mm: walk", headers=["Auto-Submitted: auto-generated"], key="2")
     assert reason(judge(a_patch("[PATCH 1/2] mm: walk", key="1"), bad)) is Reason.ROBOT
+
+
+def test_a_cover_letter_without_its_prefix_is_no_hindrance() -> None:
+    cover = make_cover(parsed("walk on, all of you", body=COVER))
+    settings = config(mm=ANSWERED)
+    for letter, expected in ((cover, None), (make_cover(parsed("[GIT PULL] walks", body=COVER)), Reason.PULL_REQUEST)):
+        posting = series()._replace(cover=letter)
+        found = terms_of(posting, settings, [MM])
+        assert reason(judge_series(posting, found, settings, arrived=NOW - 20 * HOUR, now=NOW)) is expected
 
 
 @pytest.mark.parametrize("prefix", ["RFC PATCH", "PATCH RFC", "RFC", "PATCH/RFC", "PATCH WIP", "RFCv2 PATCH"])

@@ -9,11 +9,10 @@ import os
 from collections.abc import Iterator
 from datetime import datetime
 
-from reviewbot.bot import ledger_path
 from reviewbot.commands.common import say
 from reviewbot.commands.queue import as_json, subject_of
 from reviewbot.config import Config
-from reviewbot.ledger import OUT, Ledger, LedgerError, MailState, Posting, Row
+from reviewbot.ledger import OUT, Decision, Ledger, LedgerError, MailState, Posting, Row, ledger_path
 from reviewbot.model import NotFoundError
 from reviewbot.output.text import clean
 
@@ -99,6 +98,10 @@ def _overview(ledger: Ledger) -> Iterator[str]:
         yield f"                  {said}"
 
 
+def _decision(decision: Decision) -> str:
+    return f"{decision.reason}{'' if decision.final else ' (for now)'}: {decision.text}".removesuffix(": ")
+
+
 def _counts(ledger: Ledger) -> dict[MailState, int]:
     found: dict[MailState, int] = {}
     for mail in ledger.outgoing():
@@ -127,7 +130,7 @@ def _series(ledger: Ledger, posting: Posting) -> Iterator[str]:
     for one in ledger.postings(posting.series):
         yield f"v{one.revision}  {_when(one.arrived)}  <{one.message_id}>  {one.subject[:80]}"
         for decision in ledger.decisions(one.id):
-            yield f"    {_when(decision.at)}  {decision.reason}{'' if decision.final else ' (for now)'}: {decision.text}"
+            yield f"    {_when(decision.at)}  {_decision(decision)}"
         for mail in ledger.outgoing_of(one.id):
             why = f", {mail.reason}" if mail.reason else ""
             yield f"    mail {mail.id}: {mail.state}{why}  <{mail.message_id}>  {mail.text}".rstrip()

@@ -23,6 +23,7 @@ from reviewbot.config import Config
 from reviewbot.model import Series
 
 if TYPE_CHECKING:
+    from reviewbot.source import Source
     from reviewbot.tree import Tree
 
 
@@ -40,15 +41,8 @@ def run(args: argparse.Namespace, config: Config) -> int:
 def load_series(args: argparse.Namespace, config: Config, tree: Tree | str | None) -> Ground:
     """The posting that the arguments name, on its base; says on stderr what was fetched and what it is."""
     from reviewbot.revisions import find_series
-    from reviewbot.source import Source, open_source
-    from reviewbot.source.lore import LoreSource
 
-    url = args.lore_url or config.lore.url
-    message_id, its_url = _find_target(args, config, url)
-    source: Source = open_source(args.mbox) if args.mbox else LoreSource(args.lore_url or its_url or url)
-    raws = source.thread(message_id)
-    place = source.url if isinstance(source, LoreSource) else args.mbox
-    say(args, f"fetched {_mails(len(raws))} from {place}")
+    source, raws, message_id = fetch_thread(args, config)
     found = find_series(source, raws, message_id, revision=args.revision, latest=args.latest)
     series = found.series
     if found.fetched:
@@ -64,6 +58,20 @@ def load_series(args: argparse.Namespace, config: Config, tree: Tree | str | Non
     if found.trouble:
         say(args, f"note: cannot look for newer revisions: {found.trouble}")
     return ground
+
+
+def fetch_thread(args: argparse.Namespace, config: Config) -> tuple[Source, list[bytes], str]:
+    """Where the mail that the arguments name comes from, its thread, and its Message-ID; says what was fetched."""
+    from reviewbot.source import open_source
+    from reviewbot.source.lore import LoreSource
+
+    url = args.lore_url or config.lore.url
+    message_id, its_url = _find_target(args, config, url)
+    source: Source = open_source(args.mbox) if args.mbox else LoreSource(args.lore_url or its_url or url)
+    raws = source.thread(message_id)
+    place = source.url if isinstance(source, LoreSource) else args.mbox
+    say(args, f"fetched {_mails(len(raws))} from {place}")
+    return source, raws, message_id
 
 
 def _find_target(args: argparse.Namespace, config: Config, lore_url: str) -> tuple[str, str | None]:

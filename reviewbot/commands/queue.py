@@ -14,11 +14,11 @@ from email import policy
 from email.parser import BytesHeaderParser
 from pathlib import Path
 
-from reviewbot.bot import Bot, ledger_path
+from reviewbot.bot import Bot
 from reviewbot.commands.common import choose_rules, open_tree, say
 from reviewbot.commands.watch import only_one, open_feeds, print_error, print_event
 from reviewbot.config import Config
-from reviewbot.ledger import FindingState, Ledger, MailState, Outgoing
+from reviewbot.ledger import FindingState, Ledger, MailState, Outgoing, ledger_path
 from reviewbot.model import InputError, NotFoundError
 from reviewbot.output.text import clean
 from reviewbot.policy import Reason

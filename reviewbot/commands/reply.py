@@ -1,25 +1,30 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`reviewbot reply`: the mails that would answer a posting, printed or written as drafts. Sends nothing."""
+"""`reviewbot reply`: the mails that would answer a posting: printed, written as drafts, or with --send sent."""
 
 from __future__ import annotations
 
 import argparse
 import re
 import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
 from email.message import EmailMessage
 from pathlib import Path
 
 from reviewbot.commands.common import choose_rules, open_tree, parse_numbers, run_review, say
 from reviewbot.commands.lore import load_series
 from reviewbot.config import Config
-from reviewbot.mail import addresses
-from reviewbot.model import ConfigError, InputError
-from reviewbot.reply import Per, ReplySettings, make_replies, write_mbox
+from reviewbot.model import InputError, TemporaryError
+from reviewbot.reply import make_replies, reply_settings, write_mbox
+from reviewbot.rule import CodeRule
 
 
 def run(args: argparse.Namespace, config: Config) -> int:
     """The process's exit code: 0 also where there are findings, for the mails are what was asked for."""
-    settings, rules = _settings(config), choose_rules(args, config)
+    settings, rules = reply_settings(config), choose_rules(args, config)
+    if args.send:
+        return _send(args, config, rules)
     with open_tree(args, config) as tree:
         ground = load_series(args, config, tree)
         only = parse_numbers(args.patches, ground.series.expected) if args.patches else None
@@ -51,18 +56,66 @@ def _write(mail: EmailMessage, directory: str, message_id: str, number: int) -> 
     return file
 
 
-def _settings(config: Config) -> ReplySettings:
-    reply = config.reply
-    if reply.per not in tuple(Per):
-        raise ConfigError(f"'reply.per' must be patch or series, not '{reply.per}'")
-    sender = addresses(reply.sender)
-    if reply.sender and len(sender) != 1:
-        raise ConfigError(f"'reply.sender' must be one address, not '{reply.sender}'")
-    return ReplySettings(
-        sender=sender[0] if sender else ReplySettings().sender,
-        domain=reply.domain,
-        per=Per(reply.per),
-        template_dir=Path(reply.template_dir).expanduser() if reply.template_dir else None,
-        budget=reply.budget,
-        docs=reply.docs or None,
-    )
+def _send(args: argparse.Namespace, config: Config, rules: Sequence[CodeRule]) -> int:
+    """Send the replies now, as the policy allows, but for the wait and the caps: a person has decided."""
+    from reviewbot.bot import Bot
+    from reviewbot.commands.lore import fetch_thread
+    from reviewbot.commands.watch import only_one, print_error, print_event
+    from reviewbot.ledger import Ledger, MailState, ledger_path
+    from reviewbot.mail import parse_mail
+    from reviewbot.policy import is_list
+    from reviewbot.send import open_transport
+    from reviewbot.source.mbox import MboxSource
+
+    if args.patches or args.revision or args.latest:
+        raise InputError("--send answers the whole posting that is named: without -P, -v and --latest")
+    source, raws, name = fetch_thread(args, config)
+    now = datetime.now(UTC)
+    with ExitStack() as stack:
+        tree = stack.enter_context(open_tree(args, config))
+        path = ledger_path(config)
+        holder = stack.enter_context(only_one(path))
+        ledger = stack.enter_context(Ledger(path))
+        if holder is not None or (holder := ledger.lease(now)) is not None:
+            raise TemporaryError(f"a pass is at it ({holder}): try again when it is done")
+        stack.callback(ledger.end_lease)
+        bot = Bot(
+            config, ledger, rules=rules, transport=lambda: open_transport(config.send), tell=print_event,
+            source=source, tree=None if isinstance(tree, str) else tree,
+        )  # fmt: skip
+        if not isinstance(source, MboxSource):
+            # an archive has it, so it is public, on every list it went to; a file proves nothing
+            mail = next(mail for raw in raws if (mail := parse_mail(raw)).message_id == name)
+            bot.via = tuple(one.email.lower() for one in (*mail.to, *mail.cc) if is_list(one.email, config))
+        bot.add(raws)
+        ledger.release_dead(now)
+        weighed = bot.weigh(name, manual=True)
+        if weighed.verdict is not None:
+            ledger.decide(weighed.posting.id, now, weighed.verdict.reason, weighed.verdict.text, final=True)
+            say(args, f"not sent: {weighed.verdict.reason}: {weighed.verdict.text}".rstrip(": "))
+            return 0 if weighed.verdict.reason == "nothing-found" else 1
+        for draft in weighed.drafts:
+            sys.stdout.flush()
+            sys.stdout.buffer.write(draft.raw + b"\n")
+            sys.stdout.flush()
+        if not args.yes and not _agreed(len(weighed.drafts)):
+            say(args, "not sent")
+            return 1
+        put = bot.enqueue(weighed, manual=True)
+        bot.deliver(put, at_once=True)
+        for error in bot.troubles:
+            print_error(error)
+        waiting = [mail for mail in ledger.outgoing() if mail.message_id in put and mail.state is not MailState.SENT]
+        for left in waiting:
+            say(args, f"mail {left.id} is {left.state}: {left.reason or 'not sent'} {left.text}".rstrip())
+        if not put:
+            say(args, "not sent: these replies were sent before, or wait in the queue")
+        return max([int(bool(waiting or not put)), *(error.exit_code for error in bot.troubles)])
+
+
+def _agreed(count: int) -> bool:
+    """A person at the terminal says yes."""
+    if not sys.stdin.isatty():
+        raise InputError("standard input is no terminal to ask at: --yes sends without asking")
+    print(f"Send {'this mail' if count == 1 else f'these {count} mails'}? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -18,10 +18,10 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Self
 
-from reviewbot.bot import Bot, Event, ledger_path
+from reviewbot.bot import Bot, Event
 from reviewbot.commands.common import choose_rules, open_tree, say
 from reviewbot.config import Config, parse_span
-from reviewbot.ledger import Ledger, LedgerError
+from reviewbot.ledger import Ledger, LedgerError, ledger_path
 from reviewbot.model import ConfigError, InputError
 from reviewbot.output.text import clean
 from reviewbot.send import Outcome, Result, open_transport

@@ -195,7 +195,10 @@ class EpochFeed:
         if git_dir is None:
             return None
         reader = self._readers.get(epoch)
-        if reader is None or reader.poll() is not None:
+        if reader is not None and reader.poll() is not None:
+            self._end_reader(epoch)
+            reader = None
+        if reader is None:
             command, environment = git_command(git_dir, "cat-file", "--batch")
             try:
                 reader = subprocess.Popen(

@@ -321,16 +321,16 @@ def references() -> Review:
 
 
 def folded() -> Review:
-    """150 places of one finding; others of the same line and words in another patch, and another rule's."""
-    lines = "".join(f"+\tdown_read(&mm{n}->mmap_sem);\n" for n in range(151))
-    diff = f"--- a/mm/foo.c\n+++ b/mm/foo.c\n@@ -0,0 +1,151 @@\n{lines}"
+    """350 places of one finding; others of the same line and words in another patch, and another rule's."""
+    lines = "".join(f"+\tdown_read(&mm{n}->mmap_sem);\n" for n in range(351))
+    diff = f"--- a/mm/foo.c\n+++ b/mm/foo.c\n@@ -0,0 +1,351 @@\n{lines}"
     patch, other = (patch_of(raw_mail(diff=diff, message_id=f"{n}@x.org"), n) for n in (3, 4))
 
     def at_line(patch: Patch, n: int, rule: str = "mmap-lock/old-name") -> Finding:
         span = at(patch, f"mm{n}->mmap_sem")
         return finding(patch, span, "mmap_sem is called mmap_lock since v5.8", rule)
 
-    first, *rest = (at_line(patch, n) for n in range(151))
+    first, *rest = (at_line(patch, n) for n in range(351))
     hidden = [f._replace(shown=False, why_not_shown=FOLDED) for f in rest]
     foreign = [at_line(other, 1), at_line(patch, 2, "vma/other")]
     return review(

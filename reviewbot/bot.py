@@ -44,6 +44,7 @@ from reviewbot.ledger import (
     Row,
     Seen,
     fold_title,
+    ledger_path,
 )
 from reviewbot.mail import declared_change_id, has_diff, parse_mail, parse_subject
 from reviewbot.model import (
@@ -86,7 +87,7 @@ from reviewbot.revisions import find_series
 from reviewbot.rule import CodeRule
 from reviewbot.selection import FOLDED, IGNORED, PREEXISTING, Selection, folded, matches, select
 from reviewbot.send import Outcome, Transport, sign
-from reviewbot.source import MAX_RELATED, Lineage, Source
+from reviewbot.source import MAX_RELATED, Lineage, Source, read_head
 from reviewbot.source.feed import Arrival, Feed, LoreFeed
 from reviewbot.tree import Tree
 
@@ -100,6 +101,8 @@ REMEMBERED = timedelta(days=200)
 # Between attempts to send: doubled each time, at most so long.
 _BACK_OFF = timedelta(minutes=5)
 _MOST_BACK_OFF = timedelta(hours=6)
+# How long an answer waits for its series to come in.
+_ANSWERABLE = timedelta(days=30)
 # How often an answer is tried whose proof the network did not give.
 _PROOFS = 12
 _DAY = timedelta(days=1)
@@ -284,12 +287,19 @@ class Bot:
             self.tell(Event("note", "", "source", f"source '{name}': {feed.notes.pop(0)}"))
 
     def _note(self, name: str, batch: Sequence[Arrival], cursor: str) -> None:
-        read = [found for arrival in batch if (found := self._read(arrival))]
+        new = []
+        with self.ledger.transaction():
+            for arrival in batch:
+                # a server gives the same mails again and again, and a list's mail comes over other lists, too
+                ids = read_head(arrival.raw).own if arrival.raw else ()
+                known = ids[0].decode("utf-8", "surrogateescape") if ids else ""
+                if not self.ledger.add_place(known, name, arrival.place):
+                    new.append(arrival)
+        read = [found for arrival in new if (found := self._read(arrival))]
         with self.ledger.transaction():
             for row, mail, place in read:
                 self._note_mail(row, mail, name, place)
             self.ledger.set_cursor(name, cursor, self.now())
-        # some sources give the same mails again and again
         self._renew()
 
     def note(self, name: str, arrival: Arrival, *, considered: bool) -> None:
@@ -365,24 +375,14 @@ class Bot:
 
     # --- answers ----------------------------------------------------------------------------------
 
-    def obey(self) -> None:
-        """Judge the answers that are new, and do what those say that count."""
-        for answer in self.ledger.new_answers(self.now()):
-            posting = self._answered(answer)
+    def obey(self, members: Collection[str] | None = None) -> None:
+        """Judge the answers that are new, and do what those say that count; with `members` those to these mails."""
+        for answer in self.ledger.new_answers(self.now(), members):
+            posting = self.ledger.answered(answer.message_id)
             if posting is not None:
                 self._obey(answer, posting)
-            elif answer.at < self.now() - timedelta(days=30):
+            elif answer.at < self.now() - _ANSWERABLE:
                 self.ledger.judge_answer(answer.id, AnswerState.REFUSED, "it answers no series that is known", None)
-
-    def _answered(self, answer: AnswerRow) -> Posting | None:
-        """The posting that an answer is about: the nearest above it."""
-        found = self.ledger.posting_of(answer.message_id)
-        if found is None and (raw := self._raw(answer.message_id)) is not None:
-            mail = parse_mail(raw)
-            for name in (mail.in_reply_to, *reversed(mail.references)):
-                if name and (found := self.ledger.posting_of(name)):
-                    break
-        return found
 
     def _raw(self, message_id: str) -> bytes | None:
         try:
@@ -533,7 +533,7 @@ class Bot:
             )
         )
         posting = self._register(series, members, mails)
-        self.obey()
+        self.obey(members)
         lists = tuple(dict.fromkeys(
             self.config.source[name].list.lower()
             for member in members
@@ -598,7 +598,12 @@ class Bot:
             return Verdict(Reason.OPTED_OUT, "the author asked for no mail")
         if stopped := self.ledger.stopped(posting.series):
             return Verdict(Reason.OPTED_OUT, f"stopped by <{stopped}>")
-        newer = [other for other in self.ledger.postings(posting.series) if other.revision > posting.revision]
+        newer = [
+            other
+            for other in self.ledger.postings(posting.series)
+            # a title is used again: what is older was no newer revision
+            if other.revision > posting.revision and other.arrived >= posting.arrived
+        ]
         if newer:
             return Verdict(Reason.SUPERSEDED, f"v{newer[-1].revision} is known")
         if row or manual:
@@ -751,7 +756,7 @@ class Bot:
                 self._refuse(weighed, members, weighed.verdict)
                 return
             self.enqueue(weighed)
-            self.ledger.postpone(members, None)
+            self.ledger.settle_mails(members)
 
     def _refuse(self, weighed: Weighed, members: Sequence[str], verdict: Verdict) -> None:
         posting, due = weighed.posting, None
@@ -761,7 +766,10 @@ class Bot:
                 due = max(posting.arrived + weighed.terms.wait, self.now() + timedelta(seconds=1))
             elif verdict.reason is Reason.INCOMPLETE:
                 due = posting.arrived + self.config.policy.complete_within
-        self.ledger.postpone(members, due)
+        if due is None:
+            self.ledger.settle_mails(members)
+        else:
+            self.ledger.postpone(members, due)
         if self.ledger.decide(posting.id, self.now(), verdict.reason, verdict.text, final=verdict.final):
             what = "skipped" if verdict.final else "waiting"
             self.tell(Event(what, posting.message_id, verdict.reason, verdict.text, posting.subject))
@@ -795,7 +803,7 @@ class Bot:
 
     def _withdraw_older(self, posting: Posting) -> None:
         for other in self.ledger.postings(posting.series):
-            if other.revision < posting.revision:
+            if other.revision < posting.revision and other.arrived <= posting.arrived:
                 for mail in self.ledger.outgoing_of(other.id):
                     if mail.state in WAITING:
                         self.ledger.move(
@@ -852,13 +860,11 @@ class Bot:
 
     def kill_switch(self) -> str | None:
         """The file that stops all sending, where it is there."""
+        if self.replay:
+            return None
         name = self.config.policy.kill_switch
-        path = (
-            os.path.expanduser(name)
-            if name
-            else os.path.join(os.path.dirname(os.path.abspath(self.ledger.path)), "STOP")
-        )
-        return path if self.ledger.path != ":memory:" and os.path.lexists(path) else None
+        path = os.path.expanduser(name) if name else os.path.join(os.path.dirname(ledger_path(self.config)), "STOP")
+        return path if os.path.lexists(path) else None
 
     def deliver(self, only: Collection[str] | None = None, *, at_once: bool = False) -> None:
         """Send what is ready, or some of it; `at_once` does not wait for the next attempt's time.
@@ -896,7 +902,8 @@ class Bot:
 
     def _deliver(self, mail: Outgoing, transport: Transport) -> None:
         posting = self.ledger.posting(mail.posting)
-        if self.ledger.arrive(mail.message_id, self.now()) if self.ledger.knows(mail.message_id) else False:
+        if self.ledger.knows(mail.message_id):
+            self.ledger.arrive(mail.message_id, self.now())
             self.tell(Event("note", mail.target, "already-there", f"<{mail.message_id}> is in the archive"))
             return
         try:
@@ -930,7 +937,12 @@ class Bot:
             self.ledger.move(mail.id, MailState.QUEUED, Reason.AWAITING_APPROVAL, "its lists want approval")
             return
         if not mail.manual and (verdict := self._caps(weighed, queued=False)):
-            self._decide(mail, verdict.reason, verdict.text, final=False)
+            with self.ledger.transaction():
+                if verdict.final:
+                    self.ledger.move(mail.id, MailState.WITHDRAWN, verdict.reason, verdict.text)
+                else:
+                    self.ledger.delay(mail.id, self.now() + _CAPPED)
+                self._decide(mail, verdict.reason, verdict.text, final=verdict.final)
             self.tell(Event("waiting", mail.target, verdict.reason, verdict.text, posting.subject))
             return
         raw, recipients = mail.raw, mail.recipients
@@ -998,6 +1010,11 @@ class Bot:
             # the server as such: this mail is as good as before
             self._later(mail, token, str(error))
             raise
+        except ValueError as error:
+            # nothing that could be sent: the others can
+            self._fail(mail, token, f"internal error: {error}"[:300], posting)
+            self._trouble(ReviewbotError(f"<{mail.message_id}> cannot be sent: {error}"))
+            return
         if result.outcome is Outcome.SENT:
             refused = f"; refused: {', '.join(result.refused)}"[:500] if result.refused else ""
             with self.ledger.transaction():

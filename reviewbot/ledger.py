@@ -485,7 +485,10 @@ class Ledger:
         self._do("REPLACE INTO cursor VALUES (?, ?, ?)", source, position, _stamp(now))
 
     def add_mail(self, mail: MailRow, source: str, place: str) -> bool:
-        """Note a mail, and where it lies. False where it was known from this or another archive."""
+        """Note a mail, and where it lies. False where it was known from this or another archive.
+
+        `source` is '' for what a person named: to an archive that has it later it is new.
+        """
         with self.transaction():
             known = self._one("SELECT id FROM mail WHERE message_id = ?", mail.message_id)
             if known is None:
@@ -502,8 +505,23 @@ class Ledger:
                 )
             else:
                 number = int(known[0])
+                if source and self._one(_BY_HAND, number):
+                    self._do("DELETE FROM place WHERE mail = ?", number)
+                    self._do(
+                        "UPDATE mail SET arrived = ?, due = ?, reason = ?, text = ? WHERE id = ?",
+                        _stamp(mail.arrived), _stamp(mail.due) if mail.due else None, mail.reason, mail.text, number,
+                    )  # fmt: skip
+                    known = None
             self._do("REPLACE INTO place VALUES (?, ?, ?)", number, source, place)
         return known is None
+
+    def add_place(self, message_id: str, source: str, place: str) -> bool:
+        """Note that a source has a mail. False where the mail is not known, or known from a person alone."""
+        row = self._one("SELECT id FROM mail WHERE message_id = ?", message_id) if message_id else None
+        if row is None or self._one(_BY_HAND, row[0]):
+            return False
+        self._do("REPLACE INTO place VALUES (?, ?, ?)", row[0], source, place)
+        return True
 
     def knows(self, message_id: str) -> bool:
         """An archive has the mail."""
@@ -577,6 +595,12 @@ class Ledger:
                     _stamp(due) if due else None, reason, text, name,
                 )  # fmt: skip
 
+    def settle_mails(self, message_ids: Collection[str]) -> None:
+        """What is to be said of these mails stands with their posting."""
+        with self.transaction():
+            for name in message_ids:
+                self._do("UPDATE mail SET due = NULL, reason = NULL, text = NULL WHERE message_id = ?", name)
+
     def mail_reason(self, message_id: str) -> tuple[str, str, str] | None:
         """(kind, reason, text) of a mail that was not reviewed; None where it was, or is not known."""
         row = self._one("SELECT kind, reason, text FROM mail WHERE message_id = ? AND reason IS NOT NULL", message_id)
@@ -589,7 +613,9 @@ class Ledger:
 
     def prune(self, before: datetime) -> int:
         """Forget settled mails that arrived earlier; what was decided and sent stays. How many they were."""
-        return self._do("DELETE FROM mail WHERE arrived < ? AND due IS NULL", _stamp(before))
+        with self.transaction():
+            self._do("DELETE FROM pass WHERE began < ?", _stamp(before))
+            return self._do("DELETE FROM mail WHERE arrived < ? AND due IS NULL", _stamp(before))
 
     # --- series and their postings ----------------------------------------------------------------
 
@@ -633,8 +659,9 @@ class Ledger:
     ) -> Posting:
         """The posting of these mails, cover letter or first patch first; known ones are brought up to date.
 
-        It belongs to the series with the same change-id; else to that of a mail by the same author that
-        it answers; else to the newest with the same author and title (`titles` folded), in the year before.
+        It belongs to the series with the same change-id; else to that of a mail by the same author, of an
+        earlier revision, that it answers; else to the newest with the same author and title (`titles`
+        folded), in the year before.
         """
         with self.transaction():
             old = self._one(
@@ -649,7 +676,7 @@ class Ledger:
                 )  # fmt: skip
                 series = self.posting(posting).series
             else:
-                series = self._series(author, titles, change_id, answers, arrived)
+                series = self._series(author, titles, change_id, answers, arrived, revision)
                 self._do(
                     "INSERT INTO posting (series, message_id, revision, subject, author, arrived)"
                     " VALUES (?, ?, ?, ?, ?, ?)",
@@ -666,16 +693,23 @@ class Ledger:
         return self.posting(posting)
 
     def _series(
-        self, author: str, titles: Collection[str], change_id: str | None, answers: Collection[str], arrived: datetime
+        self,
+        author: str,
+        titles: Collection[str],
+        change_id: str | None,
+        answers: Collection[str],
+        arrived: datetime,
+        revision: int,
     ) -> int:
         tries: list[tuple[str, tuple[object, ...]]] = []
         if change_id:
             tries.append(("SELECT id FROM series WHERE change_id = ? ORDER BY id DESC LIMIT 1", (change_id,)))
         answered = (
             "SELECT posting.series FROM posting JOIN member ON member.posting = posting.id"
-            f" WHERE member.message_id IN ({_marks(answers)}) AND posting.author = ? ORDER BY posting.id DESC LIMIT 1"
+            f" WHERE member.message_id IN ({_marks(answers)}) AND posting.author = ? AND posting.revision < ?"
+            " ORDER BY posting.id DESC LIMIT 1"
         )
-        tries.append((answered, (*answers, author)))
+        tries.append((answered, (*answers, author, revision)))
         named = (
             "SELECT posting.series FROM posting JOIN title USING (series) WHERE title.author = ?"
             f" AND title.title IN ({_marks(titles)}) AND posting.arrived > ? ORDER BY posting.arrived DESC LIMIT 1"
@@ -864,6 +898,10 @@ class Ledger:
         """What a mail says."""
         return [str(row[0]) for row in self._all("SELECT fingerprint FROM said WHERE outbox = ?", number)]
 
+    def delay(self, number: int, until: datetime) -> None:
+        """Do not try to send a mail before."""
+        self._do("UPDATE outbox SET next_try = ? WHERE id = ?", _stamp(until), number)
+
     def move(
         self, number: int, state: MailState, reason: str | None = None, text: str = "", *, manual: bool | None = None
     ) -> None:
@@ -932,13 +970,12 @@ class Ledger:
     ) -> None:
         """How sending ended: sent, uncertain, failed, or ready to be tried again at `next_try`."""
         with self.transaction():
-            again = state is MailState.READY
             self._do(
                 "UPDATE outbox SET state = ?, text = ?, attempts = attempts + 1, sent = ?,"
                 " next_try = coalesce(?, next_try) WHERE message_id = ?",
                 state, text, _stamp(now) if state in OUT else None, _stamp(next_try) if next_try else None, message_id,
             )  # fmt: skip
-            if again:
+            if state is not MailState.UNCERTAIN:
                 self._do("DELETE FROM claim WHERE message_id = ? AND token = ?", message_id, token)
 
     def release_dead(self, now: datetime) -> None:
@@ -958,6 +995,7 @@ class Ledger:
             if row is None:
                 return False
             if row[1] is None:
+                self._do("DELETE FROM claim WHERE message_id = ?", message_id)
                 self._do(
                     "UPDATE outbox SET state = ?, archived = ?, sent = coalesce(sent, ?), reason = NULL"
                     " WHERE message_id = ?",
@@ -997,9 +1035,27 @@ class Ledger:
             _stamp(at) if state is AnswerState.NEW else None,
         )  # fmt: skip
 
-    def new_answers(self, now: datetime) -> list[AnswerRow]:
-        """What is still to be judged, oldest first."""
-        return [_answer(row) for row in self._all(f"{_ANSWER} WHERE due <= ? ORDER BY id", _stamp(now))]
+    def new_answers(self, now: datetime, members: Collection[str] | None = None) -> list[AnswerRow]:
+        """What is still to be judged, oldest first; with `members` only what is in these mails or answers them."""
+        if members is None:
+            return [_answer(row) for row in self._all(f"{_ANSWER} WHERE due <= ? ORDER BY id", _stamp(now))]
+        rows = self._all(
+            f"{_ANSWER} WHERE due <= ? AND message_id IN (SELECT message_id FROM mail JOIN name ON name.mail = mail.id"
+            f" WHERE name.name IN ({_marks(members)})) ORDER BY id",
+            _stamp(now), *members,
+        )  # fmt: skip
+        return [_answer(row) for row in rows]
+
+    def answered(self, message_id: str) -> Posting | None:
+        """The newest posting that a mail is part of or answers, also through a mail of ours; None for none."""
+        row = self._one(
+            "SELECT max(posting) FROM (SELECT member.posting FROM mail JOIN name ON name.mail = mail.id"
+            " JOIN member ON member.message_id = name.name WHERE mail.message_id = ?"
+            " UNION SELECT outbox.posting FROM mail JOIN name ON name.mail = mail.id"
+            " JOIN outbox ON outbox.message_id = name.name WHERE mail.message_id = ?)",
+            message_id, message_id,
+        )  # fmt: skip
+        return self.posting(int(row[0])) if row[0] is not None else None
 
     def judge_answer(
         self, number: int, state: AnswerState, how: str, series: int | None, due: datetime | None = None
@@ -1075,6 +1131,7 @@ class Ledger:
         return [CheckRow(*row) for row in self._all(sql, *message_ids)]
 
 
+_BY_HAND = "SELECT 1 FROM place WHERE mail = ? AND source = ''"
 _POSTING = "SELECT id, series, message_id, revision, subject, author, arrived, reviewed FROM posting"
 _FINDING = (
     "SELECT fingerprint, rule, severity, path, function, message, first, last, state, fixed_in, fix_told FROM finding"

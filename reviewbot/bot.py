@@ -98,6 +98,8 @@ _AGAIN = timedelta(minutes=10)
 _CAPPED = timedelta(hours=1)
 # An archive's mails are remembered for so long: threads and revisions are found among them.
 REMEMBERED = timedelta(days=200)
+# No patch is so old: a clock without a battery.
+_NEVER = datetime(1971, 1, 1, tzinfo=UTC)
 # Between attempts to send: doubled each time, at most so long.
 _BACK_OFF = timedelta(minutes=5)
 _MOST_BACK_OFF = timedelta(hours=6)
@@ -179,7 +181,8 @@ class Archives:
         """See `Source.related`."""
         titles = [fold_title(title) for title in lineage.titles]
         names = self.ledger.candidates(lineage.email, titles, lineage.change_id, lineage.since)
-        raws = [raw for name in names if (raw := self._read(name)[0]) is not None]
+        # one title may have been posted thousands of times
+        raws = [raw for name in names[-MAX_RELATED:] if (raw := self._read(name)[0]) is not None]
         for feed in self.feeds.values():
             if isinstance(feed, LoreFeed):
                 raws += [raw for raw in feed.source.related(lineage) if self._counts(raw)]
@@ -264,6 +267,7 @@ class Bot:
         for name, feed in self.feeds.items():
             try:
                 self._collect(name, feed)
+                self.failed_sources.discard(name)
             except LedgerError:
                 raise
             except ReviewbotError as error:
@@ -293,6 +297,8 @@ class Bot:
                 # a server gives the same mails again and again, and a list's mail comes over other lists, too
                 ids = read_head(arrival.raw).own if arrival.raw else ()
                 known = ids[0].decode("utf-8", "surrogateescape") if ids else ""
+                if known and self._is_taken(known, name, arrival):
+                    continue
                 if not self.ledger.add_place(known, name, arrival.place):
                     new.append(arrival)
         read = [found for arrival in new if (found := self._read(arrival))]
@@ -323,8 +329,7 @@ class Bot:
         return (self._row(mail, arrival.arrived), mail, arrival.place) if mail.message_id else None
 
     def _row(self, mail: Mail, arrived: datetime) -> MailRow:
-        now = self.now()
-        arrived = min(arrived, now)
+        arrived = self._arrived(mail, arrived)
         subject = parse_subject(mail.subject)
         verdict = judge_mail(mail, self.config, self.own)
         diff = has_diff(mail)
@@ -345,6 +350,16 @@ class Bot:
             text=verdict.text if verdict else None,
         )
 
+    def _arrived(self, mail: Mail, arrived: datetime) -> datetime:
+        """When a new mail arrived: as the archive says; where that is long ago (a clock that was reset), as the mail says.
+
+        The later of both: what is old by both was imported, and what is not told by either arrives now.
+        """
+        now = self.now()
+        if arrived < now - REMEMBERED:
+            arrived = max((when for when in (arrived, mail.date) if when is not None and when > _NEVER), default=now)
+        return min(arrived, now)
+
     def _note_mail(self, row: MailRow, mail: Mail, source: str, place: str) -> None:
         if not self.ledger.add_mail(row, source, place):
             return
@@ -364,6 +379,12 @@ class Bot:
                     row.message_id, found.line, row.sender, "?", None, found.text, self.now(), AnswerState.MALFORMED,
                     found.why,
                 )  # fmt: skip
+
+    def _is_taken(self, message_id: str, source: str, arrival: Arrival) -> bool:
+        """The source has another mail under this Message-ID, which came first and counts."""
+        first = dict(self.ledger.places(message_id)).get(source, "")
+        # the same bytes at another place: the epoch was rewritten
+        return first not in ("", arrival.place) and self.feeds[source].read(first) not in (None, arrival.raw)
 
     def add(self, raws: Sequence[bytes]) -> None:
         """Note mails that come from no feed: a thread that a person named."""
@@ -407,6 +428,10 @@ class Bot:
         if raw is None:
             self._judged(answer, AnswerState.UNPROVEN, "the mail is gone", series)
             return
+        if not self._says(raw, answer, posting):
+            # another mail under the same Message-ID: what it proves is not proven of the one that was noted
+            self._judged(answer, AnswerState.UNPROVEN, "the archive has another mail in its place", series)
+            return
         proof = prove(raw, self.config.answers)
         if not proof.proven:
             due = now + _AGAIN * 2**answer.tries if proof.again and answer.tries < _PROOFS else None
@@ -423,12 +448,25 @@ class Bot:
             elif command is Command.STOP:
                 self.ledger.stop(series, answer.message_id)
             elif command is Command.START:
-                self.ledger.opt_in(posting.author)
-                self.ledger.stop(series, None)
+                # each takes back what is his: the author his opting out, a maintainer what stopped the series
+                self.ledger.opt_in(answer.sender)
+                if maintainer:
+                    self.ledger.stop(series, None)
             elif command in _OBEYED and answer.rule:
                 for row in self.ledger.findings(series):
                     if self._names(answer.rule, row.rule):
                         self.ledger.set_finding(series, row.fingerprint, FindingState.ANSWERED)
+
+    def _says(self, raw: bytes, answer: AnswerRow, posting: Posting) -> bool:
+        """The mail has the sender that is known for the answer, answers this posting, and the answer stands in it."""
+        mail = _parse(raw)
+        if mail is None or mail.sender.email.lower() != answer.sender:
+            return False
+        about = {*self.ledger.members(posting.id), *(ours.message_id for ours in self.ledger.outgoing_of(posting.id))}
+        if about.isdisjoint((mail.message_id, mail.in_reply_to, *mail.references)):
+            return False
+        found = [one for one in read_answers(mail) if isinstance(one, Answer) and one.line == answer.line]
+        return any((one.command, one.rule) == (answer.command, answer.rule) for one in found)
 
     def _judged(self, answer: AnswerRow, state: AnswerState, how: str, series: int) -> None:
         self.ledger.judge_answer(answer.id, state, how, series)
@@ -453,12 +491,13 @@ class Bot:
                 self.tell(Event("note", mail.target, "resend", text))
 
     def _lacks(self, mail: Outgoing, since: datetime) -> bool:
-        """An archive that would have the mail is alive, was read in this pass, and does not have it."""
+        """An archive that would have the mail is alive, was read in this pass, and does not have it at `since`."""
         for name, source in self.config.source.items():
             if source.list.lower() in mail.lists and name in self.feeds and name not in self.failed_sources:
                 newest = self.ledger.newest_mail(name)
-                # somebody else's mail came in since: the archive is not merely standing still
-                if newest is not None and mail.sent is not None and newest > mail.sent and self.now() >= since:
+                # somebody else's mail came in since then: the archive is not merely standing still; and mail of ours
+                # did before: the list does not keep it out, and its absence means something
+                if newest is not None and newest >= since and self.ledger.has_archived(source.list.lower()):
                     return True
         return False
 
@@ -842,7 +881,8 @@ class Bot:
                 continue
             self.queued += 1
             if state is not MailState.READY:
-                text = f"{len(draft.fingerprints)} findings, to {len(draft.recipients)} addresses"
+                addresses = f"{len(draft.recipients)} address{'' if len(draft.recipients) == 1 else 'es'}"
+                text = f"{_count(len(draft.fingerprints), 'finding')}, to {addresses}"
                 self.tell(
                     Event(
                         "queued" if state is MailState.QUEUED else "drafted",
@@ -853,18 +893,14 @@ class Bot:
                     )
                 )
         if reason and put:
-            self.ledger.decide(posting.id, self.now(), reason, f"{len(put)} mails", final=True)
+            self.ledger.decide(posting.id, self.now(), reason, _count(len(put), "mail"), final=True)
         return put
 
     # --- the way out ------------------------------------------------------------------------------
 
     def kill_switch(self) -> str | None:
         """The file that stops all sending, where it is there."""
-        if self.replay:
-            return None
-        name = self.config.policy.kill_switch
-        path = os.path.expanduser(name) if name else os.path.join(os.path.dirname(ledger_path(self.config)), "STOP")
-        return path if os.path.lexists(path) else None
+        return None if self.replay else kill_switch(self.config)
 
     def deliver(self, only: Collection[str] | None = None, *, at_once: bool = False) -> None:
         """Send what is ready, or some of it; `at_once` does not wait for the next attempt's time.
@@ -1087,6 +1123,13 @@ class Bot:
 
 class _StoppedError(TemporaryError):
     """The kill switch appeared at the last moment."""
+
+
+def kill_switch(config: Config) -> str | None:
+    """The file that stops all sending, where it is there: the configured one, or STOP beside the ledger."""
+    name = config.policy.kill_switch
+    path = os.path.expanduser(name) if name else os.path.join(os.path.dirname(ledger_path(config)), "STOP")
+    return path if os.path.lexists(path) else None
 
 
 def _parse(raw: bytes) -> Mail | None:

@@ -70,7 +70,8 @@ def make_parser() -> argparse.ArgumentParser:
     choice.add_argument("--select", metavar="RULES", action="append", help="only these families, rules or ids (a,b)")
     choice.add_argument("--ignore", metavar="RULES", action="append", help="all but these")
     choice.add_argument("--tree", metavar="DIR", help="git repository of the project: review whole files")
-    choice.add_argument("--strict", action="store_true", help="also what is note, info or of low confidence")
+    strict = _Parser(add_help=False)
+    strict.add_argument("--strict", action="store_true", help="also what is note, info or of low confidence")
     result = _Parser(add_help=False)
     result.add_argument("--format", choices=("full", "terse", "json"), help="full on a terminal, terse when piped")
     result.add_argument("--color", choices=("auto", "always", "never"), default="auto")
@@ -87,11 +88,15 @@ def make_parser() -> argparse.ArgumentParser:
     posting.add_argument("-P", "--patches", metavar="RANGE", help="only these patches: 1-3,5")
     # with prog given, argparse need not format a usage (and import shutil) to find it out
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", prog="reviewbot")
-    commands.add_parser("lore", parents=[posting, choice, result, common], help="review a posting from an archive")
-    check = commands.add_parser("check", parents=[choice, result, common], help="review patches before they are sent")
+    commands.add_parser(
+        "lore", parents=[posting, choice, strict, result, common], help="review a posting from an archive"
+    )
+    check = commands.add_parser(
+        "check", parents=[choice, strict, result, common], help="review patches before they are sent"
+    )
     check.add_argument("files", nargs="+", metavar="FILE", help="*.patch, mbox, maildir; - is standard input")
     reply = commands.add_parser(
-        "reply", parents=[posting, choice, common], help="the mails that would answer a posting"
+        "reply", parents=[posting, choice, strict, common], help="the mails that would answer a posting"
     )
     way = reply.add_mutually_exclusive_group()
     way.add_argument("-o", "--output", metavar="DIR", help="write drafts (mbox) instead of printing them")
@@ -100,16 +105,17 @@ def make_parser() -> argparse.ArgumentParser:
     watch = commands.add_parser("watch", parents=[choice, common], help="one pass over the configured lists")
     watch.add_argument("--dry-run", action="store_true", help="say what would be sent, and why not; change nothing")
     watch.add_argument("--since", metavar="WHEN", help="replay from there on (implies --dry-run): 2026-01-31 or 30d")
-    watch.add_argument("--until", metavar="WHEN", help="replay up to there")
+    watch.add_argument("--until", metavar="WHEN", help="with --since: replay up to there")
     queue = commands.add_parser("queue", parents=[choice, common], help="the mails that wait for a person")
     queue.add_argument("action", nargs="?", choices=("list", "show", "approve", "drop"), default="list")
     queue.add_argument("ids", nargs="*", metavar="NUMBER", help="of the mails, as the list has them")
-    queue.add_argument("--reason", default="", help="with drop: why")
+    queue.add_argument("--reason", default="", metavar="TEXT", help="with drop: why")
     queue.add_argument("--format", choices=("text", "json"), default="text")
     ledger = commands.add_parser("ledger", parents=[common], help="what was seen and sent, and why not")
-    ledger.add_argument("name", nargs="?", metavar="NAME", help="Message-ID of a series, or a rule or family")
-    ledger.add_argument("--sent", action="store_true", help="the mails that went out, or may have")
-    ledger.add_argument("--check", action="store_true", help="whether the file is sound")
+    about = ledger.add_mutually_exclusive_group()
+    about.add_argument("name", nargs="?", metavar="NAME", help="Message-ID of a series, or a rule, id or family")
+    about.add_argument("--sent", action="store_true", help="the mails that went out, or may have")
+    about.add_argument("--check", action="store_true", help="whether the file is sound")
     ledger.add_argument("--format", choices=("text", "json"), default="text")
     rules = commands.add_parser("rules", parents=[common], help="the rules, or one rule's page")
     rules.add_argument("name", nargs="?", metavar="NAME")

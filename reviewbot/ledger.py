@@ -31,8 +31,10 @@ from reviewbot.model import ReviewbotError
 
 # How long a pass on another host is believed to be alive without a sign.
 LEASE = timedelta(minutes=15)
-# Thread names followed from one mail: a hostile References: header may tie thousands of threads together.
+# Thread names followed from one mail, and names that one mail may tie to its own: a hostile References: header
+# names thousands of threads, and each of their postings would be weighed with all mails of all of them.
 _MOST_NAMES = 20_000
+_MOST_ANSWERED = 50
 # Seconds to wait for another process's transaction; each of ours takes milliseconds.
 _BUSY = 30
 # File systems whose files several hosts share, where SQLite's shared memory (WAL) does not work
@@ -346,6 +348,9 @@ class Ledger:
                 raise LedgerError(
                     f"ledger '{self.path}' is of a newer reviewbot: version {version}, {len(MIGRATIONS)} is known"
                 )
+            # a migration is one transaction: tables without a version are never ours
+            if version == 0 and self._one("SELECT 1 FROM sqlite_master"):
+                raise LedgerError(f"'{self.path}' is no ledger: it is a database of another program")
             if self.path != ":memory:" and str(self._one("PRAGMA journal_mode")[0]).upper() != mode:
                 self._db.execute(f"PRAGMA journal_mode = {mode}")
             # a claim must be on the disk before a mail goes out
@@ -501,7 +506,7 @@ class Ledger:
                 number = int(self._one("SELECT last_insert_rowid()")[0])
                 self._db.executemany(
                     "INSERT OR IGNORE INTO name VALUES (?, ?)",
-                    [(name, number) for name in (mail.message_id, *mail.names)],
+                    [(name, number) for name in (mail.message_id, *_near(mail.names))],
                 )
             else:
                 number = int(known[0])
@@ -561,6 +566,11 @@ class Ledger:
             sender, *titles, _stamp(since) if since else 0, change_id,
         )  # fmt: skip
         return [str(row[0]) for row in rows]
+
+    def has_archived(self, name: str) -> bool:
+        """A mail of ours to this list was seen in an archive."""
+        rows = self._all("SELECT lists FROM outbox WHERE archived IS NOT NULL")
+        return any(name in row[0].split("\n") for row in rows)
 
     def newest_mail(self, source: str) -> datetime | None:
         """When the newest mail of a source arrived; None where there is none."""
@@ -641,8 +651,11 @@ class Ledger:
         return [str(row[0]) for row in self._all("SELECT message_id FROM member WHERE posting = ?", posting)]
 
     def senders(self, posting: int) -> list[str]:
-        """Addresses that a posting's mails came from, of those that are remembered."""
-        sql = "SELECT DISTINCT sender FROM mail JOIN member USING (message_id) WHERE posting = ?"
+        """The address that a posting's first mail came from; [] where the mail is forgotten.
+
+        Those of the others do not speak for it: a stranger may have sent the patch that was missing.
+        """
+        sql = "SELECT mail.sender FROM mail JOIN posting USING (message_id) WHERE posting.id = ?"
         return [str(row[0]) for row in self._all(sql, posting)]
 
     def add_posting(
@@ -659,7 +672,7 @@ class Ledger:
     ) -> Posting:
         """The posting of these mails, cover letter or first patch first; known ones are brought up to date.
 
-        It belongs to the series with the same change-id; else to that of a mail by the same author, of an
+        It belongs to the series with the same author and change-id; else to that of a mail by the same author, of an
         earlier revision, that it answers; else to the newest with the same author and title (`titles`
         folded), in the year before.
         """
@@ -703,7 +716,9 @@ class Ledger:
     ) -> int:
         tries: list[tuple[str, tuple[object, ...]]] = []
         if change_id:
-            tries.append(("SELECT id FROM series WHERE change_id = ? ORDER BY id DESC LIMIT 1", (change_id,)))
+            # anybody can copy it: a stranger's v2 of somebody's series is another series
+            sql = "SELECT id FROM series WHERE change_id = ? AND author = ? ORDER BY id DESC LIMIT 1"
+            tries.append((sql, (change_id, author)))
         answered = (
             "SELECT posting.series FROM posting JOIN member ON member.posting = posting.id"
             f" WHERE member.message_id IN ({_marks(answers)}) AND posting.author = ? AND posting.revision < ?"
@@ -951,12 +966,12 @@ class Ledger:
             if changed != 1:
                 raise LedgerError(f"somebody else has taken over <{message_id}>")
             # seen from outside it may be out from now on
-            self._do(
-                "UPDATE outbox SET state = ?, sent = ? WHERE message_id = ?",
-                MailState.UNCERTAIN,
-                _stamp(now),
-                message_id,
-            )
+            changed = self._do(
+                "UPDATE outbox SET state = ?, sent = ? WHERE message_id = ? AND state = ?",
+                MailState.UNCERTAIN, _stamp(now), message_id, MailState.READY,
+            )  # fmt: skip
+            if changed != 1:
+                raise LedgerError(f"somebody has dropped or sent <{message_id}> meanwhile")
 
     def settle(
         self,
@@ -968,8 +983,18 @@ class Ledger:
         text: str = "",
         next_try: datetime | None = None,
     ) -> None:
-        """How sending ended: sent, uncertain, failed, or ready to be tried again at `next_try`."""
+        """How sending ended: sent, uncertain, failed, or ready to be tried again at `next_try`.
+
+        Who was given up meanwhile (a host that slept) is believed that a mail may be out, and nothing else; and what
+        a person dropped is not tried again.
+        """
         with self.transaction():
+            ours = self._one("SELECT 1 FROM claim WHERE message_id = ? AND token = ?", message_id, token)
+            row = self._one("SELECT state FROM outbox WHERE message_id = ?", message_id)
+            if state is not MailState.SENT and (not ours or row[0] not in (MailState.READY, MailState.UNCERTAIN)):
+                if state is not MailState.UNCERTAIN or row[0] == MailState.SENT:
+                    self._do("DELETE FROM claim WHERE message_id = ? AND token = ?", message_id, token)
+                    return
             self._do(
                 "UPDATE outbox SET state = ?, text = ?, attempts = attempts + 1, sent = ?,"
                 " next_try = coalesce(?, next_try) WHERE message_id = ?",
@@ -1178,6 +1203,11 @@ def _outgoing(row: Any) -> Outgoing:
         _time(sent) if sent is not None else None,
         _time(archived) if archived is not None else None,
     )
+
+
+def _near(names: Sequence[str]) -> Sequence[str]:
+    """What a mail answers, without the middle of a long chain: that hangs together by itself."""
+    return names if len(names) <= _MOST_ANSWERED else (names[0], *names[1 - _MOST_ANSWERED :])
 
 
 def _marks(values: Collection[object]) -> str:

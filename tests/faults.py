@@ -11,9 +11,11 @@ within milliseconds, and the threads of a test's servers are not forked along. R
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import json
 import os
+import resource
 import signal
 import socket
 import sqlite3
@@ -39,9 +41,13 @@ class Order:
     stop_at: int = 0  # number of the point, from 1 on; 0: none
     signal: int = int(signal.SIGKILL)
     trace: str = ""  # a file to write the points to, one a line
-    pages: int = 0  # by so many pages the ledger may still grow, then the disk is full; 0: no limit
-    switch_at: int = 0  # number of the point at which the kill switch appears
-    switch: str = ""
+    pages: int = 0  # the ledger may grow by one page less than so many, then the disk is full; 0: no limit
+    act_at: int = 0  # number of the point at which `act` is done; 0: none
+    act: tuple[str, ...] = ()  # ("touch", FILE), ("kill", PROCESS) or ("rename", FROM, TO)
+    whole: int = 0  # send._WHOLE: how patient the sender is; 0: as it is
+    largest: int = 0  # bytes that a file may have (RLIMIT_FSIZE); 0: no limit
+    read_only: str = ""  # a directory that cannot be written to; the exit code is 77 where that cannot be had
+    no_locks: bool = False  # flock() does nothing, as between hosts that share a file
 
 
 class Ended(NamedTuple):
@@ -124,10 +130,19 @@ class _Points:
         self._count += 1
         if self._trace >= 0:
             os.write(self._trace, f"{kind}\n".encode())
-        if self._count == self._order.switch_at:
-            Path(self._order.switch).touch()
+        if self._count == self._order.act_at:
+            _act(*self._order.act)
         if self._count == self._order.stop_at:
             os.kill(os.getpid(), self._order.signal)
+
+
+def _act(what: str, *words: str) -> None:
+    if what == "touch":
+        Path(words[0]).touch()
+    elif what == "kill":
+        os.kill(int(words[0]), signal.SIGKILL)
+    else:
+        os.rename(*words)
 
 
 def _before(owner: Any, name: str, point: Callable[[str], None], kind: Callable[..., str]) -> None:
@@ -143,6 +158,8 @@ def _before(owner: Any, name: str, point: Callable[[str], None], kind: Callable[
 
 def _set_points(point: Callable[[str], None], pages: int) -> None:
     """A point before each SQL statement, git process, mail that is read, step of SMTP, and lock."""
+    import smtplib
+
     from reviewbot import send
     from reviewbot.source import feed
 
@@ -152,7 +169,7 @@ def _set_points(point: Callable[[str], None], pages: int) -> None:
             super().__init__(*given, **named)
             if pages:
                 (now,) = super().execute("PRAGMA page_count").fetchone()
-                super().execute(f"PRAGMA max_page_count = {now + pages}")
+                super().execute(f"PRAGMA max_page_count = {now + pages - 1}")
 
         def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:  # type: ignore[override]
             point("sql " + " ".join(sql.split()[:3]))
@@ -170,7 +187,8 @@ def _set_points(point: Callable[[str], None], pages: int) -> None:
     _before(subprocess.Popen, "__init__", point, lambda _self, words, *_: "git " + next(w for w in words[1:] if w[0] != "-"))
     _before(feed, "_ask", point, lambda *_: "read mail")
     _before(send._Wire, "sendall", point, lambda _self, data: f"smtp > {data[:4].decode('ascii', 'replace').strip()}")
-    _before(send._Wire, "recv_into", point, lambda *_: "smtp <")
+    # not each recv(): an answer comes in one piece or in several, and points must have the same numbers each time
+    _before(smtplib.SMTP, "getreply", point, lambda *_: "smtp <")
     _before(socket, "create_connection", point, lambda *_: "smtp connect")
     _before(fcntl, "flock", point, lambda *_: "lock")
     _before(os, "ftruncate", point, lambda *_: "lock truncate")
@@ -186,7 +204,7 @@ def _set_points(point: Callable[[str], None], pages: int) -> None:
 
 
 def _child(order: Order) -> int:
-    from reviewbot import cli
+    from reviewbot import cli, send
     from reviewbot.bot import Bot
     from reviewbot.commands import watch
 
@@ -197,7 +215,31 @@ def _child(order: Order) -> int:
     watch._now = now
     watch.Bot = partial(Bot, now=now)  # type: ignore[misc,assignment]
     _set_points(_Points(order), order.pages)
+    if order.no_locks:
+        fcntl.flock = lambda *_: None  # type: ignore[assignment]
+    if order.whole:
+        send._WHOLE = order.whole
+    if order.largest:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (order.largest, order.largest))
+    if order.read_only and not _protect(order.read_only):
+        return 77
     return cli.main(order.words)
+
+
+# <linux/sched.h>, <linux/mount.h>
+_NEW_MOUNTS, _READ_ONLY, _REMOUNT, _BIND, _PRIVATE = 0x20000, 1, 32, 4096, (1 << 18) | 16384
+
+
+def _protect(directory: str) -> bool:
+    """Have this process see a directory that is mounted read-only: root may write whatever a file's mode is."""
+    libc = ctypes.CDLL(None)
+    at = directory.encode()
+    return not (
+        libc.unshare(_NEW_MOUNTS)
+        or libc.mount(None, b"/", None, ctypes.c_ulong(_PRIVATE), None)
+        or libc.mount(at, at, None, ctypes.c_ulong(_BIND), None)
+        or libc.mount(None, at, None, ctypes.c_ulong(_REMOUNT | _BIND | _READ_ONLY), None)
+    )
 
 
 def _serve(out: str, err: str) -> None:

@@ -22,7 +22,7 @@ from reviewbot.source.feed import LoreFeed
 
 
 def now_dated(raw: bytes, minutes: float = -0.05) -> bytes:
-    """The mail as if sent so many minutes ago: a server searches by time, and what is older than a first pass is not new."""
+    """The mail as if sent so many minutes ago: what is older than a first pass is not new."""
     date = format_datetime(datetime.now(UTC) - timedelta(minutes=minutes)).encode()
     lines = [b"Date: " + date if line.startswith(b"Date: ") else line for line in raw.split(b"\n")]
     return b"\n".join(lines)

@@ -152,6 +152,7 @@ class World:
         self.archived, self.host = archived, host
         self.out: list[Sending] = []
         self.events: list[Event] = []
+        self.more: list[str] = []  # names of further archives, beside `walk`
         self.result: Callable[[Sending], Result] = lambda _sending: Result(Outcome.SENT, 250, "ok")
         if not (self.archive / "git" / "0.git").exists():
             self.archive.mkdir(parents=True, exist_ok=True)
@@ -166,7 +167,8 @@ class World:
         """Write the configuration anew."""
         text = config if config.startswith("[reply]") else config + CONFIG
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        self.file.write_text(f'ledger = "{self.ledger_file}"\n' + text.replace("{archive}", str(self.archive)))
+        text = text.replace("{archive}", str(self.archive)).replace("{directory}", str(self.directory))
+        self.file.write_text(f'ledger = "{self.ledger_file}"\n' + text)
 
     @property
     def config(self) -> Config:
@@ -184,6 +186,21 @@ class World:
     def post(self, mails: Sequence[bytes], *, when: datetime | None = None) -> None:
         """Mails come into the archive."""
         write_epoch(self.archive / "git" / "0.git", mails, when=int((when or self.now).timestamp()))
+
+    def post_to(self, name: str, mails: Sequence[bytes]) -> None:
+        """Mails come into a further archive, `{directory}/<name>` in the configuration; a first one must be told of."""
+        path = self.directory / name
+        if name not in self.more:
+            self.more.append(name)
+            (path / "git").mkdir(parents=True, exist_ok=True)
+            first = [mail("the list begins", "Hello.\n", f"first-{name}@example.org", minute=-600)]
+            write_epoch(path / "git" / "0.git", first, when=int(self.now.timestamp()))
+            with self.ledger() as ledger:
+                feed = EpochFeed(name, str(path), self.state / "archives")
+                ledger.set_cursor(name, feed.begin(START - timedelta(days=1)), self.now)
+                feed.close()
+        if mails:
+            write_epoch(path / "git" / "0.git", mails, when=int(self.now.timestamp()))
 
     def wait(self, **time: float) -> None:
         """Time goes by: hours=2."""
@@ -218,6 +235,8 @@ class World:
         with ExitStack() as stack:
             ledger = stack.enter_context(self.ledger())
             feeds: dict[str, Feed] = {"walk": self.feed()}
+            for name in self.more:
+                feeds[name] = EpochFeed(name, str(self.directory / name), self.state / "archives")
             for feed in feeds.values():
                 stack.callback(feed.close)
             bot = Bot(
@@ -231,6 +250,12 @@ class World:
     def reasons(self, what: str = "skipped") -> list[tuple[str, str]]:
         """(Message-ID, reason) of the last pass's events of a kind."""
         return [(event.message_id, event.reason) for event in self.events if event.what == what]
+
+    def decisions(self, message_id: str) -> list[str]:
+        """The reasons noted of the posting that a mail belongs to, in order; [] where it is none."""
+        with self.ledger() as ledger:
+            posting = ledger.posting_of(message_id)
+            return [one.reason for one in ledger.decisions(posting.id)] if posting else []
 
     def states(self) -> list[MailState]:
         """Of all mails of ours, oldest first."""

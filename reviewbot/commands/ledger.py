@@ -9,6 +9,8 @@ import os
 from collections.abc import Iterator
 from datetime import datetime
 
+from reviewbot import registry
+from reviewbot.bot import kill_switch
 from reviewbot.commands.common import say
 from reviewbot.commands.queue import as_json, subject_of
 from reviewbot.config import Config
@@ -28,7 +30,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
             raise NotFoundError(f"'{clean(args.name)[:100]}' is not known: there is no ledger '{path}' yet")
         say(args, f"nothing: there is no ledger '{path}' yet")
         if args.format == "json":
-            print("{}")
+            print("[]" if args.sent else "{}")
         return 0
     with Ledger(path) as ledger:
         if args.check:
@@ -37,7 +39,8 @@ def run(args: argparse.Namespace, config: Config) -> int:
             value: object = [as_json(mail) for mail in ledger.outgoing(*OUT)]
             lines = _sent(ledger)
         elif args.name is None:
-            value, lines = _overview_json(ledger), _overview(ledger)
+            stop = kill_switch(config)
+            value, lines = _overview_json(ledger, stop), _overview(ledger, stop)
         elif posting := ledger.posting_of(args.name.strip("<>")):
             value, lines = _series_json(ledger, posting), _series(ledger, posting)
         elif reason := ledger.mail_reason(args.name.strip("<>")):
@@ -46,8 +49,8 @@ def run(args: argparse.Namespace, config: Config) -> int:
         elif ledger.knows(args.name.strip("<>")):
             pending = ledger.is_pending(args.name.strip("<>"))
             value, lines = {"pending": pending}, iter(["not looked at yet" if pending else "nothing to look at"])
-        elif any(number for _, number in ledger.rule_counts(args.name)):
-            value, lines = _rule_json(ledger, args.name), _rule(ledger, args.name)
+        elif rule := _rule_name(ledger, args.name):
+            value, lines = _rule_json(ledger, rule), _rule(ledger, rule)
         else:
             raise NotFoundError(f"'{clean(args.name)[:100]}' is not known: neither a mail of the archives nor a rule")
         if args.format == "json":
@@ -58,10 +61,23 @@ def run(args: argparse.Namespace, config: Config) -> int:
     return 0
 
 
+def _rule_name(ledger: Ledger, name: str) -> str | None:
+    """The rule or family that is meant, also by a rule's id or one that is no more; None where there is none."""
+    for rule in registry.load():
+        if name == rule.id:
+            return rule.name
+        if name in (rule.name, rule.name.partition("/")[0]):
+            return name
+    return name if any(number for _, number in ledger.rule_counts(name)) else None
+
+
 def _check(args: argparse.Namespace, ledger: Ledger) -> int:
     broken = ledger.check()
-    for line in broken[:_MOST]:
-        print(clean(line))
+    if args.format == "json":
+        print(json.dumps({"sound": not broken, "broken": broken}, indent=1, ensure_ascii=False))
+    else:
+        for line in broken[:_MOST]:
+            print(clean(line))
     if broken:
         raise LedgerError(f"ledger '{ledger.path}' is damaged")
     say(args, f"ledger '{ledger.path}' is sound")
@@ -78,7 +94,9 @@ def _sent(ledger: Ledger) -> Iterator[str]:
         yield f"{mail.id:5}  {_when(mail.sent or mail.created)}  {where:<14}  <{mail.message_id}>  {subject_of(mail)}"
 
 
-def _overview(ledger: Ledger) -> Iterator[str]:
+def _overview(ledger: Ledger, stop: str | None) -> Iterator[str]:
+    if stop:
+        yield f"nothing is sent: '{stop}' is there"
     last = ledger.last_pass()
     if last:
         ended = f"ended {_when(last[1])}" if last[1] else "has not ended"
@@ -91,11 +109,8 @@ def _overview(ledger: Ledger) -> Iterator[str]:
     for address in ledger.opted_out():
         yield f"opted out: {address}"
     for posting, decision in ledger.recent(_MOST):
-        said = (
-            f"{decision.reason}{'' if decision.final else ' (for now)'}: {decision.text}" if decision else "not decided"
-        )
         yield f"{_when(posting.arrived)}  <{posting.message_id}>  {posting.subject[:60]}"
-        yield f"                  {said}"
+        yield f"                  {_decision(decision) if decision else 'not decided'}"
 
 
 def _decision(decision: Decision) -> str:
@@ -109,7 +124,7 @@ def _counts(ledger: Ledger) -> dict[MailState, int]:
     return found
 
 
-def _overview_json(ledger: Ledger) -> object:
+def _overview_json(ledger: Ledger, stop: str | None) -> object:
     last = ledger.last_pass()
     began, ended, trouble = last or (None, None, None)
     return {
@@ -118,6 +133,7 @@ def _overview_json(ledger: Ledger) -> object:
             "ended": ended.isoformat() if ended else None,
             "trouble": trouble,
         },
+        "kill_switch": stop,
         "mails": _counts(ledger),
         "not_reviewed": dict(ledger.skipped()),
         "opted_out": ledger.opted_out(),

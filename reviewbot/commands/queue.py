@@ -7,7 +7,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from email import policy
@@ -16,10 +16,10 @@ from pathlib import Path
 
 from reviewbot.bot import Bot
 from reviewbot.commands.common import choose_rules, open_tree, say
-from reviewbot.commands.watch import only_one, open_feeds, print_error, print_event
+from reviewbot.commands.watch import end_lease, only_one, open_feeds, print_error, print_event
 from reviewbot.config import Config
 from reviewbot.ledger import FindingState, Ledger, MailState, Outgoing, ledger_path
-from reviewbot.model import InputError, NotFoundError
+from reviewbot.model import InputError, NotFoundError, TemporaryError
 from reviewbot.output.text import clean
 from reviewbot.policy import Reason
 from reviewbot.send import open_transport
@@ -48,9 +48,14 @@ def run(args: argparse.Namespace, config: Config) -> int:
                 _show(args, [_find(ledger, name) for name in args.ids])
         return 0
     if args.action == "drop":
-        with Ledger(path) as ledger:
-            for mail in [_find(ledger, name) for name in args.ids]:
-                _drop(args, ledger, mail)
+        with only_one(path) as holder, Ledger(path) as ledger:
+            mails = _find_open(ledger, args.ids)
+            try:
+                _check_idle(ledger, holder, mails, (MailState.READY, MailState.UNCERTAIN))
+                for mail in mails:
+                    _drop(args, ledger, mail)
+            finally:
+                end_lease(ledger)
         return 0
     return _approve(args, config, path)
 
@@ -68,6 +73,22 @@ def _find(ledger: Ledger, name: str) -> Outgoing:
     if mail is None:
         raise NotFoundError(f"no mail '{clean(name)[:80]}' in the queue")
     return mail
+
+
+def _find_open(ledger: Ledger, names: Sequence[str]) -> list[Outgoing]:
+    """The mails of these numbers, each once; none is touched where one of them is no mail, or is done with."""
+    mails = {mail.id: mail for mail in (_find(ledger, name) for name in names)}
+    for mail in mails.values():
+        if mail.state not in _OPEN:
+            raise InputError(f"mail {mail.id} is {mail.state}: there is nothing to decide")
+    return list(mails.values())
+
+
+def _check_idle(ledger: Ledger, holder: str | None, mails: Sequence[Outgoing], states: Collection[MailState]) -> None:
+    """Raises TemporaryError where a pass is at it, and may be sending one of the mails at this moment."""
+    other = holder or ledger.lease(datetime.now(UTC))
+    if other and (mail := next((mail for mail in mails if mail.state in states), None)):
+        raise TemporaryError(f"a pass is at it ({other}) and may be sending mail {mail.id}: try again when it is done")
 
 
 def subject_of(mail: Outgoing) -> str:
@@ -108,7 +129,8 @@ def as_json(mail: Outgoing) -> dict[str, object]:
 
 def _show(args: argparse.Namespace, mails: Sequence[Outgoing]) -> None:
     if args.format == "json":
-        print(json.dumps([as_json(mail) for mail in mails], indent=1, ensure_ascii=False))
+        found = [{**as_json(mail), "mail": mail.raw.decode("utf-8", "replace")} for mail in mails]
+        print(json.dumps(found, indent=1, ensure_ascii=False))
         return
     for mail in mails:
         # as it would go out; what could act on a terminal was taken out when it was made
@@ -118,8 +140,6 @@ def _show(args: argparse.Namespace, mails: Sequence[Outgoing]) -> None:
 
 
 def _drop(args: argparse.Namespace, ledger: Ledger, mail: Outgoing) -> None:
-    if mail.state not in _OPEN:
-        raise InputError(f"mail {mail.id} is {mail.state}: it cannot be dropped")
     posting = ledger.posting(mail.posting)
     with ledger.transaction():
         ledger.move(mail.id, MailState.DROPPED, Reason.DROPPED, args.reason[:300])
@@ -127,28 +147,35 @@ def _drop(args: argparse.Namespace, ledger: Ledger, mail: Outgoing) -> None:
         for fingerprint in ledger.fingerprints(mail.id):
             # who dropped it does not want to see it again with the next revision
             ledger.set_finding(posting.series, fingerprint, FindingState.SUPPRESSED)
-    say(args, f"dropped {mail.id}: what it says is not said of this series again")
+    say(args, f"dropped mail {mail.id}: what it says is not said of this series again")
+
+
+def describe(mail: Outgoing) -> str:
+    """What became of a mail that did not go out."""
+    return f"mail {mail.id} is {mail.state}, not sent: {mail.reason or ''} {mail.text}".replace(":  ", ": ").rstrip(
+        ": "
+    )
 
 
 def _approve(args: argparse.Namespace, config: Config, path: str) -> int:
     with ExitStack() as stack:
         holder = stack.enter_context(only_one(path))
         ledger = stack.enter_context(Ledger(path))
-        mails = [_find(ledger, name) for name in args.ids]
+        mails = _find_open(ledger, args.ids)
         for mail in mails:
             if mail.state is MailState.DRAFT:
-                raise InputError(f'mail {mail.id} is a draft: its lists get none (mode = "draft")')
-            if mail.state not in (MailState.QUEUED, MailState.READY, MailState.UNCERTAIN, MailState.FAILED):
-                raise InputError(f"mail {mail.id} is {mail.state}: it cannot be approved")
+                raise InputError(f'mail {mail.id} is a draft: its lists get no mail (mode = "draft")')
+        # given free while a pass waits for the server's answer, it would go out twice
+        _check_idle(ledger, holder, mails, (MailState.UNCERTAIN,))
         for mail in mails:
             if mail.state in (MailState.UNCERTAIN, MailState.FAILED):
                 ledger.send_again(mail.id, manual=True)
             else:
                 ledger.move(mail.id, MailState.READY, manual=True)
-        if holder is not None or (other := ledger.lease(datetime.now(UTC))) is not None:
-            say(args, f"approved; a pass is at it ({holder or other}): the next one sends")
+        if holder is not None or (holder := ledger.lease(datetime.now(UTC))) is not None:
+            say(args, f"approved; a pass is at it ({holder}): this or the next one sends")
             return 0
-        stack.callback(ledger.end_lease)
+        stack.callback(end_lease, ledger)
         feeds = open_feeds(config, Path(path).parent)
         for feed in feeds.values():
             stack.callback(feed.close)
@@ -159,10 +186,14 @@ def _approve(args: argparse.Namespace, config: Config, path: str) -> int:
         )  # fmt: skip
         ledger.release_dead(datetime.now(UTC))
         bot.deliver([mail.message_id for mail in mails], at_once=True)
-        for mail in mails:
-            after = ledger.outgoing_by(mail.id)
-            if after is not None and after.state is not MailState.SENT:
-                say(args, f"mail {mail.id} is {after.state}: {after.reason or 'not sent'} {after.text}".rstrip())
+        left = [
+            after
+            for mail in mails
+            if (after := ledger.outgoing_by(mail.id)) is not None and after.state is not MailState.SENT
+        ]
+        stop = bot.kill_switch()
+        for after in left:
+            say(args, describe(after._replace(text=after.text or f"'{stop}' is there" if stop else after.text)))
         for error in bot.troubles:
             print_error(error)
-        return max((error.exit_code for error in bot.troubles), default=0)
+        return max([int(bool(left)), *(error.exit_code for error in bot.troubles)])

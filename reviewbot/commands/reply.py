@@ -22,6 +22,8 @@ from reviewbot.rule import CodeRule
 
 def run(args: argparse.Namespace, config: Config) -> int:
     """The process's exit code: 0 also where there are findings, for the mails are what was asked for."""
+    if args.yes and not args.send:
+        raise InputError("--yes is for --send")
     settings, rules = reply_settings(config), choose_rules(args, config)
     if args.send:
         return _send(args, config, rules)
@@ -60,15 +62,18 @@ def _send(args: argparse.Namespace, config: Config, rules: Sequence[CodeRule]) -
     """Send the replies now, as the policy allows, but for the wait and the caps: a person has decided."""
     from reviewbot.bot import Bot
     from reviewbot.commands.lore import fetch_thread
-    from reviewbot.commands.watch import only_one, print_error, print_event
+    from reviewbot.commands.queue import describe
+    from reviewbot.commands.watch import end_lease, only_one, print_error, print_event
     from reviewbot.ledger import Ledger, MailState, ledger_path
     from reviewbot.mail import parse_mail
-    from reviewbot.policy import is_list
+    from reviewbot.policy import Mode, Reason, is_list
     from reviewbot.send import open_transport
     from reviewbot.source.mbox import MboxSource
 
     if args.patches or args.revision or args.latest:
         raise InputError("--send answers the whole posting that is named: without -P, -v and --latest")
+    if args.strict:
+        raise InputError("--send says what the lists' severity and confidence allow: without --strict")
     source, raws, name = fetch_thread(args, config)
     now = datetime.now(UTC)
     with ExitStack() as stack:
@@ -78,7 +83,7 @@ def _send(args: argparse.Namespace, config: Config, rules: Sequence[CodeRule]) -
         ledger = stack.enter_context(Ledger(path))
         if holder is not None or (holder := ledger.lease(now)) is not None:
             raise TemporaryError(f"a pass is at it ({holder}): try again when it is done")
-        stack.callback(ledger.end_lease)
+        stack.callback(end_lease, ledger)
         bot = Bot(
             config, ledger, rules=rules, transport=lambda: open_transport(config.send), tell=print_event,
             source=source, tree=None if isinstance(tree, str) else tree,
@@ -93,7 +98,10 @@ def _send(args: argparse.Namespace, config: Config, rules: Sequence[CodeRule]) -
         if weighed.verdict is not None:
             ledger.decide(weighed.posting.id, now, weighed.verdict.reason, weighed.verdict.text, final=True)
             say(args, f"not sent: {weighed.verdict.reason}: {weighed.verdict.text}".rstrip(": "))
-            return 0 if weighed.verdict.reason == "nothing-found" else 1
+            return 0 if weighed.verdict.reason is Reason.NOTHING_FOUND else 1
+        if weighed.terms.mode is Mode.DRAFT:
+            say(args, f"not sent: {Reason.DRAFT}: {weighed.terms.decided_by} gets drafts alone")
+            return 1
         for draft in weighed.drafts:
             sys.stdout.flush()
             sys.stdout.buffer.write(draft.raw + b"\n")
@@ -107,7 +115,7 @@ def _send(args: argparse.Namespace, config: Config, rules: Sequence[CodeRule]) -
             print_error(error)
         waiting = [mail for mail in ledger.outgoing() if mail.message_id in put and mail.state is not MailState.SENT]
         for left in waiting:
-            say(args, f"mail {left.id} is {left.state}: {left.reason or 'not sent'} {left.text}".rstrip())
+            say(args, describe(left))
         if not put:
             say(args, "not sent: these replies were sent before, or wait in the queue")
         return max([int(bool(waiting or not put)), *(error.exit_code for error in bot.troubles)])

@@ -21,7 +21,7 @@ from typing import Self
 from reviewbot.bot import Bot, Event
 from reviewbot.commands.common import choose_rules, open_tree, say
 from reviewbot.config import Config, parse_span
-from reviewbot.ledger import Ledger, LedgerError, ledger_path
+from reviewbot.ledger import Ledger, LedgerError, MailState, ledger_path
 from reviewbot.model import ConfigError, InputError
 from reviewbot.output.text import clean
 from reviewbot.send import Outcome, Result, open_transport
@@ -29,6 +29,8 @@ from reviewbot.source.feed import Arrival, EpochFeed, Feed, LoreFeed
 
 # An archive that took mails in long after they were sent (an import) tells no arrival: then the Date: is taken.
 _IMPORT = timedelta(days=60)
+# Before all mail that is archived anywhere.
+_FIRST = datetime(1970, 6, 1, tzinfo=UTC)
 _DATE = re.compile(rb"^date:[ \t]*([^\r\n]{1,100})", re.I | re.M)
 
 
@@ -38,6 +40,10 @@ def run(args: argparse.Namespace, config: Config) -> int:
     if not config.source:
         raise ConfigError("no archive to watch is configured: [source.NAME] with git or lore, and list")
     since, until = _when(args.since, "--since"), _when(args.until, "--until")
+    if until and not since:
+        raise InputError("--until needs --since")
+    if since and until and until <= since:
+        raise InputError("--until must be later than --since")
     path = ledger_path(config)
     with ExitStack() as stack:
         tree = stack.enter_context(open_tree(args, config))
@@ -46,8 +52,10 @@ def run(args: argparse.Namespace, config: Config) -> int:
         for feed in feeds.values():
             stack.callback(feed.close)
         if since or until or args.dry_run:
-            printer = _Rehearsal()
-            replay = bool(since or until)
+            replay = since is not None
+            printer = _Rehearsal(replay=replay)
+            if not replay and not os.path.exists(path):
+                say(args, "note: there is no ledger yet, so only what comes is new: --since 30d looks at what came")
             ledger = stack.enter_context(Ledger(":memory:") if replay else Ledger.copy(path))
             clock = Clock() if replay else None
             bot = Bot(
@@ -67,7 +75,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
             if (other := ledger.lease(_now())) is not None:
                 say(args, f"note: another pass is at it ({other}): nothing is done")
                 return 0
-            stack.callback(_end, ledger)
+            stack.callback(end_lease, ledger)
             bot = Bot(
                 config, ledger, rules=rules, transport=lambda: open_transport(config.send), tell=print_event,
                 feeds=feeds, tree=tree,
@@ -88,7 +96,8 @@ def run(args: argparse.Namespace, config: Config) -> int:
         return max((each.exit_code for each in bot.troubles), default=0)
 
 
-def _end(ledger: Ledger) -> None:
+def end_lease(ledger: Ledger) -> None:
+    """Let others make a pass."""
     with suppress(LedgerError):  # it runs out by itself; what went wrong has been told
         ledger.end_lease()
 
@@ -144,7 +153,7 @@ _LOUD = ("sent", "queued", "drafted", "failed", "uncertain", "answer", "note", "
 def line(event: Event) -> str:
     """An event for a person."""
     about = f" <{event.message_id}>" if event.message_id else ""
-    reason = "" if event.reason in (event.what, "begin", "source") else f" {event.reason}"
+    reason = "" if event.reason in ("", event.what, "begin", "source") else f" {event.reason}"
     text = f": {event.text}" if event.text else ""
     return clean(f"{event.what}{about}{reason}{text}" + (f" [{event.subject[:100]}]" if event.subject else ""))
 
@@ -178,21 +187,41 @@ class Rehearsal:
 
 
 class _Rehearsal:
-    """Prints every decision, with its reason, and sums them up."""
+    """Prints every decision, with its reason, and sums them up; of a replay not what was decided for a while."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, replay: bool) -> None:
         self.counts: Counter[str] = Counter()
+        self.replay = replay
+        self.waiting: dict[str, Event] = {}
 
     def tell(self, event: Event) -> None:
+        if self.replay and event.what == "waiting":
+            self.waiting[event.message_id] = event
+            return
+        self.waiting.pop(event.message_id, None)
+        self._print(event)
+
+    def _print(self, event: Event) -> None:
         what = {"sent": "would send", "queued": "would queue", "drafted": "would draft"}.get(event.what, event.what)
         if what in ("would send", "would queue", "would draft", "skipped", "waiting"):
             self.counts[what if what.startswith("would") else f"{what}, {event.reason}"] += 1
-        print(line(event._replace(what=what)))
+        print(line(event._replace(what=what, reason="" if event.reason == event.what else event.reason)))
 
     def end(self, bot: Bot) -> None:
+        settled = {mail.target for mail in bot.ledger.outgoing() if mail.state is not MailState.READY}
+        for event in self.waiting.values():
+            # a cover letter that waited was settled with its patches
+            if event.message_id not in settled and not _is_settled(bot.ledger, event.message_id):
+                self._print(event)
         print(f"\n{bot.mails} new mails, {bot.postings} postings looked at")
         for what, number in sorted(self.counts.items(), key=lambda item: (not item[0].startswith("would"), -item[1])):
             print(f"{number:7} {what}")
+
+
+def _is_settled(ledger: Ledger, message_id: str) -> bool:
+    posting = ledger.posting_of(message_id)
+    last = ledger.decisions(posting.id)[-1:] if posting else []
+    return bool(last) and last[0].final
 
 
 # --- replay ---------------------------------------------------------------------------------------
@@ -252,10 +281,12 @@ def _when(text: str | None, option: str) -> datetime | None:
     """'2026-01-31', '2026-01-31T12:00', '30d' (ago) -> that time; None for None."""
     if text is None:
         return None
-    if span := parse_span(text):
-        return _now() - span
     try:
+        if (span := parse_span(text)) is not None:
+            return max(_now() - span, _FIRST)
         when = datetime.fromisoformat(text)
+        return max(when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC), _FIRST)
+    except OverflowError:
+        return _FIRST
     except ValueError as error:
         raise InputError(f"{option}: not a time: '{text}', such as 2026-01-31 or 30d is expected") from error
-    return when if when.tzinfo else when.replace(tzinfo=UTC)

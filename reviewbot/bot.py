@@ -291,14 +291,16 @@ class Bot:
             self.tell(Event("note", "", "source", f"source '{name}': {feed.notes.pop(0)}"))
 
     def _note(self, name: str, batch: Sequence[Arrival], cursor: str) -> None:
-        new = []
+        new, names = [], set()
         with self.ledger.transaction():
             for arrival in batch:
                 # a server gives the same mails again and again, and a list's mail comes over other lists, too
                 ids = read_head(arrival.raw).own if arrival.raw else ()
                 known = ids[0].decode("utf-8", "surrogateescape") if ids else ""
-                if known and self._is_taken(known, name, arrival):
+                # the first mail under a Message-ID counts
+                if known and (known in names or self._is_taken(known, name, arrival)):
                     continue
+                names.add(known)
                 if not self.ledger.add_place(known, name, arrival.place):
                     new.append(arrival)
         read = [found for arrival in new if (found := self._read(arrival))]
@@ -312,6 +314,8 @@ class Bot:
         """Note one mail of a source; one that is not to be considered is only known."""
         if found := self._read(arrival):
             row, mail, place = found
+            if self._is_taken(row.message_id, name, arrival):
+                return
             with self.ledger.transaction():
                 if considered:
                     self._note_mail(row, mail, name, place)
@@ -351,9 +355,9 @@ class Bot:
         )
 
     def _arrived(self, mail: Mail, arrived: datetime) -> datetime:
-        """When a new mail arrived: as the archive says; where that is long ago (a clock that was reset), as the mail says.
+        """When a new mail arrived: as the archive says, and where that is long ago (a clock that was reset) the mail.
 
-        The later of both: what is old by both was imported, and what is not told by either arrives now.
+        The later of both: what is old by both was imported, and what is told by neither arrives now.
         """
         now = self.now()
         if arrived < now - REMEMBERED:
@@ -941,6 +945,13 @@ class Bot:
         if self.ledger.knows(mail.message_id):
             self.ledger.arrive(mail.message_id, self.now())
             self.tell(Event("note", mail.target, "already-there", f"<{mail.message_id}> is in the archive"))
+            return
+        places = {name for name, _ in self.ledger.places(mail.target)}
+        if not mail.manual and places and places <= self.failed_sources:
+            # the thread cannot be read once more: who knows what was said in it since
+            text = f"source '{min(places)}' cannot be read"
+            self._decide(mail, "archive-down", text, final=False)
+            self.tell(Event("waiting", mail.target, "archive-down", text, posting.subject))
             return
         try:
             weighed = self.weigh(mail.target, mail)

@@ -88,36 +88,40 @@ def make_parser() -> argparse.ArgumentParser:
     posting.add_argument("-P", "--patches", metavar="RANGE", help="only these patches: 1-3,5")
     # with prog given, argparse need not format a usage (and import shutil) to find it out
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", prog="reviewbot")
-    commands.add_parser(
-        "lore", parents=[posting, choice, strict, result, common], help="review a posting from an archive"
-    )
-    check = commands.add_parser(
-        "check", parents=[choice, strict, result, common], help="review patches before they are sent"
-    )
+
+    def add(name: str, parents: list[_Parser], does: str) -> _Parser:
+        return commands.add_parser(name, parents=parents, help=does, description=does)
+
+    add("lore", [posting, choice, strict, result, common], "review a posting from an archive")
+    check = add("check", [choice, strict, result, common], "review patches before they are sent")
     check.add_argument("files", nargs="+", metavar="FILE", help="*.patch, mbox, maildir; - is standard input")
-    reply = commands.add_parser(
-        "reply", parents=[posting, choice, strict, common], help="the mails that would answer a posting"
-    )
+    reply = add("reply", [posting, choice, strict, common], "the mails that would answer a posting")
     way = reply.add_mutually_exclusive_group()
     way.add_argument("-o", "--output", metavar="DIR", help="write drafts (mbox) instead of printing them")
     way.add_argument("--send", action="store_true", help="ask, and send them as the policy allows")
     reply.add_argument("--yes", action="store_true", help="with --send: do not ask")
-    watch = commands.add_parser("watch", parents=[choice, common], help="one pass over the configured lists")
+    watch = add("watch", [choice, common], "one pass over the configured archives: review, answer, end")
     watch.add_argument("--dry-run", action="store_true", help="say what would be sent, and why not; change nothing")
     watch.add_argument("--since", metavar="WHEN", help="replay from there on (implies --dry-run): 2026-01-31 or 30d")
     watch.add_argument("--until", metavar="WHEN", help="with --since: replay up to there")
-    queue = commands.add_parser("queue", parents=[choice, common], help="the mails that wait for a person")
-    queue.add_argument("action", nargs="?", choices=("list", "show", "approve", "drop"), default="list")
+    queue = add("queue", [choice, common], "the mails that wait for a person")
+    queue.add_argument(
+        "action",
+        nargs="?",
+        choices=("list", "show", "approve", "drop"),
+        default="list",
+        help="list them (the default), show some, send some, or never send them",
+    )
     queue.add_argument("ids", nargs="*", metavar="NUMBER", help="of the mails, as the list has them")
     queue.add_argument("--reason", default="", metavar="TEXT", help="with drop: why")
     queue.add_argument("--format", choices=("text", "json"), default="text")
-    ledger = commands.add_parser("ledger", parents=[common], help="what was seen and sent, and why not")
+    ledger = add("ledger", [common], "what was seen and sent, and why not")
     about = ledger.add_mutually_exclusive_group()
     about.add_argument("name", nargs="?", metavar="NAME", help="Message-ID of a series, or a rule, id or family")
     about.add_argument("--sent", action="store_true", help="the mails that went out, or may have")
     about.add_argument("--check", action="store_true", help="whether the file is sound")
     ledger.add_argument("--format", choices=("text", "json"), default="text")
-    rules = commands.add_parser("rules", parents=[common], help="the rules, or one rule's page")
+    rules = add("rules", [common], "the rules, or one rule's page")
     rules.add_argument("name", nargs="?", metavar="NAME")
     rules.add_argument("--format", choices=("text", "json"), default="text")
     return parser

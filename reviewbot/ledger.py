@@ -59,7 +59,7 @@ MIGRATIONS = (
         reason TEXT,                   -- why it is not reviewed; NULL: it is, or was
         text TEXT);
     CREATE INDEX mail_due ON mail (due) WHERE due IS NOT NULL;
-    CREATE INDEX mail_sender ON mail (sender, arrived);
+    CREATE INDEX mail_sender ON mail (sender, title, arrived);
     CREATE INDEX mail_change ON mail (change_id) WHERE change_id IS NOT NULL;
     CREATE INDEX mail_arrived ON mail (arrived);
     CREATE TABLE place (
@@ -533,12 +533,18 @@ class Ledger:
         return self._one("SELECT 1 FROM mail WHERE message_id = ?", message_id) is not None
 
     def thread(self, message_id: str) -> list[str]:
-        """Message-IDs of the mails that hang together with this one, as they arrived; [] where it is not known."""
+        """Message-IDs of the mails above this one and of all below those, as they arrived; [] where it is not known.
+
+        Mails that are missing hold a thread together, too. What else a mail further down answers is not in it:
+        with one answer to two threads a stranger would have tied them together, and with a hundred all of a day.
+        """
         rows = self._all(
-            "WITH RECURSIVE net (name) AS (VALUES (?) UNION SELECT other.name FROM net"
-            " JOIN name AS mine ON mine.name = net.name JOIN name AS other ON other.mail = mine.mail LIMIT ?)"
-            " SELECT message_id FROM mail WHERE id IN (SELECT mail FROM net JOIN name USING (name)) ORDER BY id",
-            message_id, _MOST_NAMES,
+            "WITH RECURSIVE above (name) AS (VALUES (?) UNION SELECT name.name FROM above"
+            " JOIN mail ON mail.message_id = above.name JOIN name ON name.mail = mail.id LIMIT ?),"
+            " net (name) AS (SELECT name FROM above UNION SELECT mail.message_id FROM net"
+            " JOIN name ON name.name = net.name JOIN mail ON mail.id = name.mail LIMIT ?)"
+            " SELECT message_id FROM mail WHERE message_id IN net ORDER BY id",
+            message_id, _MOST_NAMES, _MOST_NAMES,
         )  # fmt: skip
         found = [str(row[0]) for row in rows]
         return found if message_id in found else []
@@ -991,10 +997,11 @@ class Ledger:
         with self.transaction():
             ours = self._one("SELECT 1 FROM claim WHERE message_id = ? AND token = ?", message_id, token)
             row = self._one("SELECT state FROM outbox WHERE message_id = ?", message_id)
-            if state is not MailState.SENT and (not ours or row[0] not in (MailState.READY, MailState.UNCERTAIN)):
-                if state is not MailState.UNCERTAIN or row[0] == MailState.SENT:
-                    self._do("DELETE FROM claim WHERE message_id = ? AND token = ?", message_id, token)
-                    return
+            moved = not ours or row[0] not in (MailState.READY, MailState.UNCERTAIN)
+            known = state is MailState.SENT or (state is MailState.UNCERTAIN and row[0] != MailState.SENT)
+            if moved and not known:
+                self._do("DELETE FROM claim WHERE message_id = ? AND token = ?", message_id, token)
+                return
             self._do(
                 "UPDATE outbox SET state = ?, text = ?, attempts = attempts + 1, sent = ?,"
                 " next_try = coalesce(?, next_try) WHERE message_id = ?",

@@ -22,7 +22,7 @@ import sqlite3
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -156,12 +156,17 @@ def _before(owner: Any, name: str, point: Callable[[str], None], kind: Callable[
     setattr(owner, name, call)
 
 
+def _verb(words: Sequence[str]) -> str:
+    """fetch, for: git -c a=b --git-dir=x fetch"""
+    return next(word for word in words[1:] if word[0] != "-" and "=" not in word)
+
+
 def _set_points(point: Callable[[str], None], pages: int) -> None:
     """A point before each SQL statement, git process, mail that is read, step of SMTP, and lock."""
     import smtplib
 
     from reviewbot import send
-    from reviewbot.source import feed
+    from reviewbot.source import epoch, feed
 
     class Connection(sqlite3.Connection):
         def __init__(self, *given: Any, **named: Any) -> None:
@@ -171,11 +176,11 @@ def _set_points(point: Callable[[str], None], pages: int) -> None:
                 (now,) = super().execute("PRAGMA page_count").fetchone()
                 super().execute(f"PRAGMA max_page_count = {now + pages - 1}")
 
-        def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:  # type: ignore[override]
+        def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
             point("sql " + " ".join(sql.split()[:3]))
             return super().execute(sql, *values)
 
-        def executemany(self, sql: str, *values: Any) -> sqlite3.Cursor:  # type: ignore[override]
+        def executemany(self, sql: str, *values: Any) -> sqlite3.Cursor:
             point("sql many " + " ".join(sql.split()[:4]))
             return super().executemany(sql, *values)
 
@@ -184,7 +189,7 @@ def _set_points(point: Callable[[str], None], pages: int) -> None:
             super().close()
 
     sqlite3.connect = partial(sqlite3.connect, factory=Connection)  # type: ignore[assignment]
-    _before(subprocess.Popen, "__init__", point, lambda _self, words, *_: "git " + next(w for w in words[1:] if w[0] != "-"))
+    _before(subprocess.Popen, "__init__", point, lambda _self, words, *_: f"git {_verb(words)}")
     _before(feed, "_ask", point, lambda *_: "read mail")
     _before(send._Wire, "sendall", point, lambda _self, data: f"smtp > {data[:4].decode('ascii', 'replace').strip()}")
     # not each recv(): an answer comes in one piece or in several, and points must have the same numbers each time
@@ -193,14 +198,14 @@ def _set_points(point: Callable[[str], None], pages: int) -> None:
     _before(fcntl, "flock", point, lambda *_: "lock")
     _before(os, "ftruncate", point, lambda *_: "lock truncate")
     _before(os, "pwrite", point, lambda *_: "lock write")
-    files = feed.read_files
+    files = epoch.read_files
 
     def read_files(*given: Any) -> Iterator[Any]:
         for one in files(*given):
             point("read file")
             yield one
 
-    feed.read_files = read_files
+    setattr(feed, "read_files", read_files)  # noqa: B010 - mypy: it is imported there, not exported
 
 
 def _child(order: Order) -> int:
@@ -213,10 +218,10 @@ def _child(order: Order) -> int:
 
     socket.gethostname = lambda: order.host
     watch._now = now
-    watch.Bot = partial(Bot, now=now)  # type: ignore[misc,assignment]
-    _set_points(_Points(order), order.pages)
+    setattr(watch, "Bot", partial(Bot, now=now))  # noqa: B010 - mypy: it is imported there, not exported
     if order.no_locks:
-        fcntl.flock = lambda *_: None  # type: ignore[assignment]
+        fcntl.flock = lambda *_: None
+    _set_points(_Points(order), order.pages)
     if order.whole:
         send._WHOLE = order.whole
     if order.largest:
@@ -248,10 +253,8 @@ def _serve(out: str, err: str) -> None:
     import jinja2  # noqa: F401
     import patatt  # noqa: F401
 
-    import reviewbot.bot
-    import reviewbot.commands.queue
-    import reviewbot.commands.watch
     from reviewbot import registry
+    from reviewbot.commands import queue, watch  # noqa: F401
 
     registry.load()
     child = 0

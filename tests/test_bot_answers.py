@@ -18,7 +18,7 @@ from mails import mail
 from nacl.signing import SigningKey
 from world import LIST, OLD_NAME, RAW_CALL, World, clean, old_name, raw_call, series
 
-from reviewbot.ledger import AnswerState, FindingState, MailState
+from reviewbot.ledger import AnswerState, FindingState, Ledger, MailState, Posting
 
 ADA, MAX, EVE = "ada@example.org", "max@example.net", "eve@example.com"
 KEYS = {who: SigningKey(who.encode().ljust(32)[:32]) for who in (ADA, MAX, EVE)}
@@ -349,9 +349,16 @@ def test_thousands_of_answers_to_nothing_are_not_read_for_every_posting(
     world.post([one for n in range(10) for one in series(clean("a"), key=f"k{n}", minute=n)])
     world.wait(hours=2)
     asked: list[str] = []
-    monkeypatch.setattr("reviewbot.bot.prove", lambda raw, _config: asked.append(raw))
+    real = Ledger.answered
+
+    def answered(self: Ledger, name: str) -> Posting | None:
+        asked.append(name)
+        return real(self, name)
+
+    monkeypatch.setattr(Ledger, "answered", answered)
     world.run()
-    assert asked == []
+    assert len(world.reasons()) >= 10
+    assert len(asked) <= 3 * 200  # a few times a pass
     assert states(world) == [AnswerState.NEW] * 200
     world.wait(days=31)
     world.run()

@@ -3,11 +3,24 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from reviewbot.config import Config, LoreConfig, ReplyConfig, load_config
+from reviewbot.config import (
+    AnswersConfig,
+    Config,
+    ListConfig,
+    LoreConfig,
+    PatchworkConfig,
+    PolicyConfig,
+    ReplyConfig,
+    SendConfig,
+    SourceConfig,
+    load_config,
+    parse_span,
+)
 from reviewbot.model import ConfigError
 
 
@@ -105,3 +118,153 @@ def test_a_file_that_cannot_be_read_is_one_line(file: Path, tmp_path: Path) -> N
     file.write_text("a = [1")
     with pytest.raises(ConfigError, match=rf"^cannot read '{file}': .*\(at .*\)$"):
         load_config(str(file))
+
+
+# --- the tables of the bot ------------------------------------------------------------------------
+
+SHARED = """\
+send = "auto"
+per = "series"
+wait = "90m"
+severity = "error"
+confidence = "low"
+rfc = true
+max-per-series = 4
+max-per-list = 5
+max-per-author = 6
+ignore = ["pin"]
+"""
+SHARED_VALUES = ("auto", "series", timedelta(minutes=90), "error", "low", True, 4, 5, 6, ("pin",))
+
+
+def test_every_setting_of_the_bot_is_read(file: Path) -> None:
+    file.write_text(
+        'tree = "~/linux"\nledger = "/l"\n[reply]\nsalt = "s"\n'
+        f'[list."a@example.org"]\nmode = "draft"\n{SHARED}template-dir = "t"\naction-required = true\n'
+        f"[policy]\n{SHARED}max-per-day = 7\nunknown-list = 'leave-out'\ncomplete-within = '3h'\nmax-age = '2w'\n"
+        "projects = ['p']\nbots = ['b@*']\nopted-out = ['o@*']\nmaintainers = ['m@example.org']\nkill-switch = '/s'\n"
+        "[source.one]\ngit = '/g'\nlist = 'a@example.org'\n"
+        "[source.two-2]\nlore = 'https://example.org/x/'\noverlap = '45s'\n"
+        "[send]\nserver = 'h'\nport = 1\nencryption = 'tls'\nuser = 'u'\npassword-file = '/p'\nca-file = '/c'\n"
+        "envelope-from = 'e@example.org'\ntimeout = '5s'\nsign = true\nresend-after = '2d'\nattempts = 3\n"
+        "[answers]\ndkim = false\nkeyring = '/k'\n"
+        "[patchwork]\nurl = 'https://pw'\nproject = 'p'\ntoken-file = '/t'\ncontext = 'c'\ntarget-url = 'u'\n"
+    )
+    assert load_config(str(file)) == Config(
+        reply=ReplyConfig(salt="s"),
+        tree="~/linux",
+        ledger="/l",
+        policy=PolicyConfig(
+            *SHARED_VALUES, 7, "leave-out", timedelta(hours=3), timedelta(days=14), ("p",), ("b@*",), ("o@*",),
+            ("m@example.org",), "/s",
+        ),
+        list={"a@example.org": ListConfig("draft", *SHARED_VALUES, "t", True)},
+        source={
+            "one": SourceConfig(git="/g", list="a@example.org"),
+            "two-2": SourceConfig(lore="https://example.org/x/", overlap=timedelta(seconds=45)),
+        },
+        send=SendConfig(
+            "h", 1, "tls", "u", "/p", "/c", "e@example.org", timedelta(seconds=5), True, timedelta(days=2), 3
+        ),
+        answers=AnswersConfig(False, "/k"),
+        patchwork=PatchworkConfig("https://pw", "p", "/t", "c", "u"),
+    )  # fmt: skip
+
+
+def test_by_default_nothing_is_sent_anywhere() -> None:
+    config = Config()
+    assert (config.policy.unknown_list, config.policy.send, config.source, config.list) == ("off", "approve", {}, {})
+    assert (ListConfig().mode, ListConfig().send) == ("off", "approve")
+    assert not config.patchwork.url
+
+
+def test_what_a_list_does_not_set_is_as_the_policy_has_it_wherever_that_stands(file: Path) -> None:
+    lists = '[list."a@example.org"]\nmode = "draft"\nwait = "1h"\n[list."b@example.org"]\nsend = "approve"\n'
+    policy = "[policy]\nsend = 'auto'\nwait = '2h'\nseverity = 'error'\n"
+    for text in (lists + policy, policy + lists):
+        file.write_text(text)
+        config = load_config(str(file))
+        assert config.list == {
+            "a@example.org": ListConfig("draft", send="auto", wait=timedelta(hours=1), severity="error"),
+            "b@example.org": ListConfig("off", send="approve", wait=timedelta(hours=2), severity="error"),
+        }
+
+
+def test_what_policy_and_lists_share_has_the_same_defaults() -> None:
+    for name in set(PolicyConfig._fields) & set(ListConfig._fields):
+        assert getattr(PolicyConfig(), name) == getattr(ListConfig(), name)
+
+
+def test_a_list_is_known_by_its_address_in_any_case(file: Path) -> None:
+    file.write_text('[list."Linux-MM@Example.ORG"]\nmode = "draft"\n')
+    assert list(load_config(str(file)).list) == ["linux-mm@example.org"]
+
+
+LIST = '[list."a@example.org"]\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[polcy]", "unknown key 'polcy' in 'FILE', did you mean 'policy'?"),
+        ("[policy]\nmode = 'off'", "unknown key 'policy.mode' in 'FILE'"),
+        ("[policy]\nmax_age = '1d'", "unknown key 'policy.max_age' in 'FILE', did you mean 'policy.max-age'?"),
+        ("[source.x]\nurl = ''", "unknown key 'source.\"x\".url' in 'FILE'"),
+        ("[source.x]\nlists = ''", "unknown key 'source.\"x\".lists' in 'FILE', did you mean 'source.\"x\".list'?"),
+        ("[send]\npasword-file = ''", "unknown key 'send.pasword-file' in 'FILE', did you mean 'send.password-file'?"),
+        ("[send]\npassword = ''", "unknown key 'send.password' in 'FILE', did you mean 'send.password-file'?"),
+        ("[answers]\ndikm = true", "unknown key 'answers.dikm' in 'FILE', did you mean 'answers.dkim'?"),
+        ("[patchwork]\ntoken = 'x'", "unknown key 'patchwork.token' in 'FILE', did you mean 'patchwork.token-file'?"),
+        (
+            LIST + "max-per-serie = 1",
+            (
+                "unknown key 'list.\"a@example.org\".max-per-serie' in 'FILE', "
+                "did you mean 'list.\"a@example.org\".max-per-series'?"
+            ),
+        ),
+        (LIST + "max-per-day = 1", "unknown key 'list.\"a@example.org\".max-per-day' in 'FILE'"),
+        (
+            LIST + "mode = 'all'",
+            "'list.\"a@example.org\".mode' must be one of off, draft, author-only, author+list, not 'all' (in 'FILE')",
+        ),
+        (LIST + "send = 'yes'", "'list.\"a@example.org\".send' must be one of approve, auto, not 'yes' (in 'FILE')"),
+        ("[policy]\nper = 'mail'", "'policy.per' must be one of patch, series, not 'mail' (in 'FILE')"),
+        ("[policy]\nseverity = 'never'", "'policy.severity' must be one of error, warning, note, info, not 'never'"),
+        ("[policy]\nconfidence = ''", "'policy.confidence' must be one of high, low, not ''"),
+        (
+            "[policy]\nunknown-list = 'on'",
+            "'policy.unknown-list' must be one of off, draft, author-only, ",
+        ),
+        ("[send]\nencryption = 'ssl'", "'send.encryption' must be one of starttls, tls, none, not 'ssl'"),
+        ("fail-on = 'all'", "'fail-on' must be one of error, warning, note, info, never, not 'all'"),
+        ("[policy]\nwait = 12", '\'policy.wait\' in \'FILE\' must be a time such as "30m", "12h" or "7d", not 12'),
+        ("[policy]\nwait = '12'", "'policy.wait' in 'FILE' must be a time such as"),
+        ("[policy]\nwait = '-1h'", "'policy.wait' in 'FILE' must be a time such as"),
+        ("[policy]\nwait = '1h30m'", "'policy.wait' in 'FILE' must be a time such as"),
+        ("[policy]\nmax-per-day = -1", "'policy.max-per-day' in 'FILE' must not be negative, -1 is"),
+        ("[policy]\nmax-per-day = true", "'policy.max-per-day' in 'FILE' must be a int, not True"),
+        ("[policy]\nmax-per-day = 1.5", "'policy.max-per-day' in 'FILE' must be a int, not 1.5"),
+        ("[policy]\nrfc = 1", "'policy.rfc' in 'FILE' must be a bool, not 1"),
+        ("[policy]\nbots = 'b@*'", "'policy.bots' in 'FILE' must be a list of strings"),
+        ("policy = 1", "'policy' in 'FILE' must be a table"),
+        ("list = ['a@example.org']", "'list' in 'FILE' must hold tables, such as [list.\"NAME\"]"),
+        ("[list]\nmode = 'off'", "'list' in 'FILE' must hold tables, such as [list.\"NAME\"]"),
+        ("[list.linux-mm]\nmode = 'off'", "'list.\"linux-mm\"' in 'FILE': a list is named by its mail address"),
+        ("[source.x]", "'source.x' in 'FILE' needs one of 'git' and 'lore'"),
+        ("[source.x]\ngit = 'a'\nlore = 'b'", "'source.x' in 'FILE' needs one of 'git' and 'lore'"),
+        ("[source.\"../x\"]\ngit = 'a'", "'source.\"../x\"' in 'FILE': a name has letters, digits, '.', '_' and '-'"),
+    ],
+)
+def test_what_is_wrong_in_a_table_of_the_bot_is_said(file: Path, text: str, said: str) -> None:
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_config(str(file))
+    assert str(caught.value).startswith(said.replace("FILE", str(file)))
+
+
+def test_a_time_is_a_number_and_a_letter() -> None:
+    assert [parse_span(text) for text in ("90s", "30m", "12 h", "7d", "2w", "0s")] == [
+        timedelta(seconds=90), timedelta(minutes=30), timedelta(hours=12), timedelta(days=7), timedelta(days=14),
+        timedelta(),
+    ]  # fmt: skip
+    assert [parse_span(text) for text in ("", "h", "1", "1y", "1h ", "-1h", "1.5h", "9999999s", "1h\n")] == [None] * 9

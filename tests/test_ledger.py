@@ -283,8 +283,19 @@ def test_one_mail_does_not_tie_thousands_of_threads_together(ledger: Ledger) -> 
         for n in range(1000):
             add(ledger, f"{n}@x")
         add(ledger, "hostile@x", answers=[f"{n}@x" for n in range(1000)])
-    assert len(ledger.thread("999@x")) < 100
+    assert ledger.thread("999@x") == ["999@x", "hostile@x"]
     assert ledger.thread("500@x") == ["500@x"]
+    # a patch that names many is looked at with these, and no more than that
+    assert len(ledger.thread("hostile@x")) == 51
+
+
+def test_many_mails_do_not_tie_all_threads_together(ledger: Ledger) -> None:
+    with ledger.transaction():
+        for n in range(1000):
+            add(ledger, f"{n}@x")
+        for n in range(0, 1000, 20):
+            add(ledger, f"tie-{n}@x", kind="reply", answers=[f"{m}@x" for m in range(n, n + 40)])
+    assert ledger.thread("500@x") == ["500@x", "tie-480@x", "tie-500@x"]
 
 
 def test_a_long_thread_whose_mails_name_all_of_it_stays_whole(ledger: Ledger) -> None:

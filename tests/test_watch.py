@@ -83,7 +83,7 @@ def test_the_installed_command_makes_a_pass_with_an_empty_environment(site: Site
     with smtp_server() as server:
         site.configure(port=server.port)
         site.begin(old_name("a"))
-        command = [PROGRAM, "watch", "--config", site.file]
+        command = [str(PROGRAM), "watch", "--config", str(site.file)]
         env = {"PATH": os.environ["PATH"], "HOME": str(site.directory / "nobody")}  # what cron gives is little more
         done = subprocess.run(command, env=env, cwd="/", capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, "")
@@ -235,14 +235,17 @@ def test_debug_shows_where_an_error_came_from_and_quiet_hides_no_error(site: Sit
 
 
 def test_a_strangers_text_never_reaches_the_terminal_as_it_is(site: Site) -> None:
+    site.configure(send="approve")
     site.begin()
     sender = "Ev\x1b]0;x\x07\u202eil <evil@example.org>"
-    posting = series(old_name("a"), sender=sender, prefix="PATCH", key="\x1b[31m\x9b2J\u202e")
-    site.post([raw.replace(b"Message-ID: <", b"Message-ID: <\x1b[31m") for raw in posting])
+    key = "\x1b[31m\x9b2J\u202e"
+    posting = series(old_name("a"), sender=sender, key=key)
+    site.post(posting)
+    site.post([raw.replace(f"Message-ID: <{key}".encode(), b"Message-ID: <evil") for raw in posting])
     site.post([mail("[GIT PULL] \x1b[31m\u202e mm", "\x1b[31m", "pull-\u202e@example.org")])
     for command in (("watch", "--dry-run"), ("watch", "--since", "2d"), ("watch",), ("queue",), ("ledger",)):
         ran = site(*command)
-        print(command, ran)
+        assert "<evil-v1-1@example.org>" in ran.out or "to evil@example.org" in ran.out, command
         assert is_harmless(ran.out), command
         assert is_harmless(ran.err), command
 

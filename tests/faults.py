@@ -210,7 +210,7 @@ def _set_points(point: Callable[[str], None], pages: int) -> None:
 
 def _child(order: Order) -> int:
     from reviewbot import cli, send
-    from reviewbot.bot import Bot
+    from reviewbot.bot.site import Site
     from reviewbot.commands import watch
 
     def now() -> datetime:
@@ -218,7 +218,7 @@ def _child(order: Order) -> int:
 
     socket.gethostname = lambda: order.host
     watch._now = now
-    setattr(watch, "Bot", partial(Bot, now=now))  # noqa: B010 - mypy: it is imported there, not exported
+    setattr(watch, "Site", partial(Site, now=now))  # noqa: B010 - mypy: it is imported there, not exported
     if order.no_locks:
         fcntl.flock = lambda *_: None
     _set_points(_Points(order), order.pages)

@@ -223,7 +223,7 @@ def test_a_flood_is_capped_and_costs_in_proportion(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sender: str, most: int, text: str, same: bool
 ) -> None:
     # of mails with one title no more than these are read for each: reached with few mails here
-    monkeypatch.setattr("reviewbot.bot.MAX_RELATED", 20)
+    monkeypatch.setattr("reviewbot.bot.archives.MAX_RELATED", 20)
     few, _ = cpu(tmp_path / "few", 60, sender, same, text)
     many, world = cpu(tmp_path / "many", 240, sender, same, text)
     assert len(world.out) <= most
@@ -447,7 +447,7 @@ def test_a_bug_on_one_posting_does_not_stop_the_others(world: World, monkeypatch
             raise RecursionError("\x1b[31mtoo deep")
         return engine.review(series, *rest)
 
-    monkeypatch.setattr("reviewbot.bot.review", review)
+    monkeypatch.setattr("reviewbot.bot.weighing.review", review)
     world.post([series(old_name(f"f{n}"), key=f"k{n}", minute=n)[0] for n in range(3)])
     world.wait(hours=2)
     with pytest.raises(AssertionError):  # it is a trouble of the pass

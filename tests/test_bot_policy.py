@@ -181,7 +181,7 @@ def test_what_is_below_the_lists_minimum_is_counted_and_not_said(
         found.append(finding)
         return finding._replace(severity=severity, confidence=confidence)
 
-    monkeypatch.setattr("reviewbot.bot.review", review)
+    monkeypatch.setattr("reviewbot.bot.weighing.review", review)
     world = World(tmp_path, config())
     severity, confidence = Severity.NOTE, Confidence.HIGH
     world.post(series(old_name("a")))

@@ -15,7 +15,9 @@ from patchwork_server import FakePatchwork, patchwork
 from world import OLD_NAME, World, clean, old_name, raw_call, series
 
 from reviewbot import registry
-from reviewbot.bot import Bot, Event
+from reviewbot.bot import Bot
+from reviewbot.bot.checks import post_checks
+from reviewbot.bot.site import Event, Site
 from reviewbot.config import load_config
 from reviewbot.ledger import Ledger
 from reviewbot.source.feed import LoreFeed
@@ -50,12 +52,12 @@ class LoreWorld(World):
         with ExitStack() as stack:
             ledger = stack.enter_context(Ledger(self.ledger_file))
             feed = LoreFeed("walk", self.url, timedelta(hours=2))
-            bot = Bot(
+            bot = Bot(Site(
                 load_config(str(self.file)), ledger, rules=registry.load(), transport=lambda: self,
                 tell=self.events.append, feeds={"walk": feed}, now=lambda: self.now,
-            )  # fmt: skip
+            ))  # fmt: skip
             bot.run()
-            assert bot.troubles == []
+            assert bot.site.troubles == []
         return [sent.message_id for sent in self.out[before:]]
 
 
@@ -123,12 +125,12 @@ def run_checks(world: World) -> list[Event]:
     """A pass with its checks; the events of the checks."""
     world.run()
     with world.ledger() as ledger:
-        bot = Bot(
+        bot = Bot(Site(
             world.config, ledger, rules=registry.load(), transport=lambda: world, tell=world.events.append,
             now=lambda: world.now,
-        )  # fmt: skip
-        bot.post_checks()
-        assert [str(trouble) for trouble in bot.troubles] == []
+        ))  # fmt: skip
+        post_checks(bot.site)
+        assert [str(trouble) for trouble in bot.site.troubles] == []
     return [event for event in world.events if event.what == "check"]
 
 

@@ -20,7 +20,8 @@ from inbox import write_epoch
 from mails import AUTHOR, START, mail
 
 from reviewbot import registry
-from reviewbot.bot import Bot, Event
+from reviewbot.bot import Bot
+from reviewbot.bot.site import Event, Site
 from reviewbot.config import Config, load_config
 from reviewbot.ledger import Ledger, MailState
 from reviewbot.send import Outcome, Result
@@ -239,12 +240,12 @@ class World:
                 feeds[name] = EpochFeed(name, str(self.directory / name), self.state / "archives")
             for feed in feeds.values():
                 stack.callback(feed.close)
-            bot = Bot(
+            bot = Bot(Site(
                 self.config, ledger, rules=registry.load(), transport=lambda: self, tell=self.events.append,
                 feeds=feeds, now=lambda: self.now,
-            )  # fmt: skip
+            ))  # fmt: skip
             bot.run()
-            assert [str(trouble) for trouble in bot.troubles] == []
+            assert [str(trouble) for trouble in bot.site.troubles] == []
         return self.out[before:]
 
     def reasons(self, what: str = "skipped") -> list[tuple[str, str]]:

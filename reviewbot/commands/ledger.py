@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from reviewbot import registry
-from reviewbot.bot import kill_switch
+from reviewbot.bot.site import kill_switch
 from reviewbot.commands.common import say
 from reviewbot.commands.queue import as_json, subject_of
 from reviewbot.config import Config

@@ -15,6 +15,7 @@ from email.parser import BytesHeaderParser
 from pathlib import Path
 
 from reviewbot.bot import Bot
+from reviewbot.bot.site import Site
 from reviewbot.commands.common import choose_rules, open_tree, say
 from reviewbot.commands.watch import end_lease, only_one, open_feeds, print_error, print_event
 from reviewbot.config import Config
@@ -180,20 +181,20 @@ def _approve(args: argparse.Namespace, config: Config, path: str) -> int:
         for feed in feeds.values():
             stack.callback(feed.close)
         tree = stack.enter_context(open_tree(args, config))
-        bot = Bot(
+        bot = Bot(Site(
             config, ledger, rules=choose_rules(args, config), transport=lambda: open_transport(config.send),
             tell=print_event, feeds=feeds, tree=None if isinstance(tree, str) else tree,
-        )  # fmt: skip
+        ))  # fmt: skip
         ledger.release_dead(datetime.now(UTC))
-        bot.deliver([mail.message_id for mail in mails], at_once=True)
+        bot.delivery.deliver([mail.message_id for mail in mails], at_once=True)
         left = [
             after
             for mail in mails
             if (after := ledger.outgoing_by(mail.id)) is not None and after.state is not MailState.SENT
         ]
-        stop = bot.kill_switch()
+        stop = bot.site.kill_switch()
         for after in left:
             say(args, describe(after._replace(text=after.text or f"'{stop}' is there" if stop else after.text)))
-        for error in bot.troubles:
+        for error in bot.site.troubles:
             print_error(error)
-        return max([int(bool(left)), *(error.exit_code for error in bot.troubles)])
+        return max([int(bool(left)), *(error.exit_code for error in bot.site.troubles)])

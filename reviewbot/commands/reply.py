@@ -61,6 +61,7 @@ def _write(mail: EmailMessage, directory: str, message_id: str, number: int) -> 
 def _send(args: argparse.Namespace, config: Config, rules: Sequence[CodeRule]) -> int:
     """Send the replies now, as the policy allows, but for the wait and the caps: a person has decided."""
     from reviewbot.bot import Bot
+    from reviewbot.bot.site import Site
     from reviewbot.commands.lore import fetch_thread
     from reviewbot.commands.queue import describe
     from reviewbot.commands.watch import end_lease, only_one, print_error, print_event
@@ -84,17 +85,17 @@ def _send(args: argparse.Namespace, config: Config, rules: Sequence[CodeRule]) -
         if holder is not None or (holder := ledger.lease(now)) is not None:
             raise TemporaryError(f"a pass is at it ({holder}): try again when it is done")
         stack.callback(end_lease, ledger)
-        bot = Bot(
+        bot = Bot(Site(
             config, ledger, rules=rules, transport=lambda: open_transport(config.send), tell=print_event,
             source=source, tree=None if isinstance(tree, str) else tree,
-        )  # fmt: skip
+        ))  # fmt: skip
         if not isinstance(source, MboxSource):
             # an archive has it, so it is public, on every list it went to; a file proves nothing
             mail = next(mail for raw in raws if (mail := parse_mail(raw)).message_id == name)
-            bot.via = tuple(one.email.lower() for one in (*mail.to, *mail.cc) if is_list(one.email, config))
-        bot.add(raws)
+            bot.site.via = tuple(one.email.lower() for one in (*mail.to, *mail.cc) if is_list(one.email, config))
+        bot.intake.add(raws)
         ledger.release_dead(now)
-        weighed = bot.weigh(name, manual=True)
+        weighed = bot.weighing.weigh(name, manual=True)
         if weighed.verdict is not None:
             ledger.decide(weighed.posting.id, now, weighed.verdict.reason, weighed.verdict.text, final=True)
             say(args, f"not sent: {weighed.verdict.reason}: {weighed.verdict.text}".rstrip(": "))
@@ -109,16 +110,16 @@ def _send(args: argparse.Namespace, config: Config, rules: Sequence[CodeRule]) -
         if not args.yes and not _agreed(len(weighed.drafts)):
             say(args, "not sent")
             return 1
-        put = bot.enqueue(weighed, manual=True)
-        bot.deliver(put, at_once=True)
-        for error in bot.troubles:
+        put = bot.delivery.enqueue(weighed, manual=True)
+        bot.delivery.deliver(put, at_once=True)
+        for error in bot.site.troubles:
             print_error(error)
         waiting = [mail for mail in ledger.outgoing() if mail.message_id in put and mail.state is not MailState.SENT]
         for left in waiting:
             say(args, describe(left))
         if not put:
             say(args, "not sent: these replies were sent before, or wait in the queue")
-        return max([int(bool(waiting or not put)), *(error.exit_code for error in bot.troubles)])
+        return max([int(bool(waiting or not put)), *(error.exit_code for error in bot.site.troubles)])
 
 
 def _agreed(count: int) -> bool:

@@ -18,7 +18,9 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Self
 
-from reviewbot.bot import Bot, Event
+from reviewbot.bot import Bot
+from reviewbot.bot.checks import post_checks
+from reviewbot.bot.site import Event, Site
 from reviewbot.commands.common import choose_rules, open_tree, say
 from reviewbot.config import Config, parse_span
 from reviewbot.ledger import Ledger, LedgerError, MailState, ledger_path
@@ -58,10 +60,10 @@ def run(args: argparse.Namespace, config: Config) -> int:
                 say(args, "note: there is no ledger yet, so only what comes is new: --since 30d looks at what came")
             ledger = stack.enter_context(Ledger(":memory:") if replay else Ledger.copy(path))
             clock = Clock() if replay else None
-            bot = Bot(
+            bot = Bot(Site(
                 config, ledger, rules=rules, transport=Rehearsal, tell=printer.tell, feeds=feeds, tree=tree,
                 now=clock or _now, replay=replay,
-            )  # fmt: skip
+            ))  # fmt: skip
             if clock:
                 play(bot, clock, feeds, since, until)
             else:
@@ -76,24 +78,26 @@ def run(args: argparse.Namespace, config: Config) -> int:
                 say(args, f"note: another pass is at it ({other}): nothing is done")
                 return 0
             stack.callback(end_lease, ledger)
-            bot = Bot(
+            bot = Bot(Site(
                 config, ledger, rules=rules, transport=lambda: open_transport(config.send), tell=print_event,
                 feeds=feeds, tree=tree,
-            )  # fmt: skip
+            ))  # fmt: skip
             number = ledger.begin_pass(_now())
             trouble = "died"
             try:
                 bot.run()
-                bot.post_checks()
-                trouble = "; ".join(map(str, bot.troubles))[:1000]
+                post_checks(bot.site)
+                trouble = "; ".join(map(str, bot.site.troubles))[:1000]
             except (ConfigError, InputError) as error:
                 trouble = str(error)[:1000]
                 raise
             finally:
-                ledger.end_pass(number, _now(), (bot.mails, bot.postings, bot.queued, bot.sent), trouble or None)
-        for each in bot.troubles:
+                ledger.end_pass(
+                    number, _now(), (bot.site.mails, bot.site.postings, bot.site.queued, bot.site.sent), trouble or None
+                )
+        for each in bot.site.troubles:
             print_error(each)
-        return max((each.exit_code for each in bot.troubles), default=0)
+        return max((each.exit_code for each in bot.site.troubles), default=0)
 
 
 def end_lease(ledger: Ledger) -> None:
@@ -208,12 +212,12 @@ class _Rehearsal:
         print(line(event._replace(what=what, reason="" if event.reason == event.what else event.reason)))
 
     def end(self, bot: Bot) -> None:
-        settled = {mail.target for mail in bot.ledger.outgoing() if mail.state is not MailState.READY}
+        settled = {mail.target for mail in bot.site.ledger.outgoing() if mail.state is not MailState.READY}
         for event in self.waiting.values():
             # a cover letter that waited was settled with its patches
-            if event.message_id not in settled and not _is_settled(bot.ledger, event.message_id):
+            if event.message_id not in settled and not _is_settled(bot.site.ledger, event.message_id):
                 self._print(event)
-        print(f"\n{bot.mails} new mails, {bot.postings} postings looked at")
+        print(f"\n{bot.site.mails} new mails, {bot.site.postings} postings looked at")
         for what, number in sorted(self.counts.items(), key=lambda item: (not item[0].startswith("would"), -item[1])):
             print(f"{number:7} {what}")
 
@@ -253,17 +257,17 @@ def play(bot: Bot, clock: Clock, feeds: Mapping[str, Feed], since: datetime | No
     for time, _, name, arrival in sorted(order, key=lambda item: item[:2]):
         if until and time >= until:
             break
-        while (due := bot.ledger.next_due()) is not None and due <= time:
+        while (due := bot.site.ledger.next_due()) is not None and due <= time:
             clock.time = max(clock.time, due)
             bot.consider()
-            bot.deliver()
+            bot.delivery.deliver()
         clock.time = max(clock.time, time)
         raw = arrival.raw if arrival.raw is not None else feeds[name].read(arrival.place)
-        bot.note(name, arrival._replace(raw=raw, arrived=clock.time), considered=since is None or time >= since)
-    while (due := bot.ledger.next_due()) is not None:
+        bot.intake.note(name, arrival._replace(raw=raw, arrived=clock.time), considered=since is None or time >= since)
+    while (due := bot.site.ledger.next_due()) is not None:
         clock.time = max(clock.time + timedelta(seconds=1), due)
         bot.consider()
-        bot.deliver()
+        bot.delivery.deliver()
 
 
 def _time(arrival: Arrival) -> datetime:

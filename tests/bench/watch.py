@@ -22,7 +22,8 @@ from pathlib import Path
 from common import archive, arguments, patch_mails, raw_mails, table
 
 from reviewbot import registry
-from reviewbot.bot import Bot, Event
+from reviewbot.bot import Bot
+from reviewbot.bot.site import Event, Site
 from reviewbot.cli import main as cli
 from reviewbot.commands.watch import Rehearsal
 from reviewbot.config import load_config
@@ -60,14 +61,14 @@ def one_pass(state: Path, inbox: Path, config: str, mails: int) -> list[object]:
     settings = load_config(str(file))
     # a mail is as old as its arrival, and an import arrives at once: nothing is too old here
     settings = settings._replace(policy=settings.policy._replace(max_age=timedelta(days=3650)))
-    bot = Bot(
+    bot = Bot(Site(
         settings, ledger, rules=registry.load(), transport=Rehearsal, tell=events.append, feeds={"archive": feed},
         now=lambda: datetime.fromtimestamp(newest, UTC) + timedelta(hours=13),
-    )  # fmt: skip
-    ledger.set_cursor("archive", f"0:{start}", bot.now())
+    ))  # fmt: skip
+    ledger.set_cursor("archive", f"0:{start}", bot.site.now())
     begin, cpu = time.perf_counter(), _cpu()
     steps = []
-    for step in (bot.collect, bot.consider, bot.deliver):
+    for step in (bot.intake.collect, bot.consider, bot.delivery.deliver):
         before = _cpu()
         step()
         steps.append(_cpu() - before)
@@ -77,7 +78,7 @@ def one_pass(state: Path, inbox: Path, config: str, mails: int) -> list[object]:
     idle = _cpu() - again
     ledger.close()
     feed.close()
-    return [mails, bot.postings, bot.sent, *steps, *whole, whole[0] * 1000 / mails, idle]
+    return [mails, bot.site.postings, bot.site.sent, *steps, *whole, whole[0] * 1000 / mails, idle]
 
 
 def _cpu() -> float:

@@ -434,9 +434,9 @@ class Ledger:
         with self.transaction():
             return self._db.execute(sql, values).rowcount
 
-    def check(self) -> tuple[str, ...]:
-        """What SQLite finds wrong with the file; () where it is sound."""
-        found = [str(row[0]) for row in self._all("PRAGMA integrity_check")]
+    def check(self, *, quick: bool = False) -> tuple[str, ...]:
+        """What SQLite finds wrong with the file; () where it is sound. `quick` does not compare indexes with tables."""
+        found = [str(row[0]) for row in self._all("PRAGMA quick_check" if quick else "PRAGMA integrity_check")]
         broken = [
             f"row {row[1]} of {row[0]} names a {row[2]} that is not there"
             for row in self._all("PRAGMA foreign_key_check")
@@ -819,11 +819,14 @@ class Ledger:
             state, series, fingerprint, FindingState.FIXED,
         )  # fmt: skip
 
-    def tell_fixed(self, series: int, fingerprints: Collection[str]) -> None:
-        """A mail said that these are fixed: none says it again."""
+    def tell_fixed(self, series: int, fingerprints: Collection[str], *, told: bool = True) -> None:
+        """A mail said that these are fixed: none says it again; or it did not get out after all."""
         with self.transaction():
             for fingerprint in fingerprints:
-                self._do("UPDATE finding SET fix_told = 1 WHERE series = ? AND fingerprint = ?", series, fingerprint)
+                self._do(
+                    "UPDATE finding SET fix_told = ? WHERE series = ? AND fingerprint = ?",
+                    int(told), series, fingerprint,
+                )  # fmt: skip
 
     def rule_counts(self, rule: str) -> list[tuple[str, int]]:
         """(state, how many) of a rule's or family's findings, and how many were mailed and called false."""
@@ -910,6 +913,11 @@ class Ledger:
         """The mails that answer a posting, in order."""
         return [_outgoing(row) for row in self._all(f"{_OUTBOX} WHERE posting = ? ORDER BY id", posting)]
 
+    def count_ours(self, message_ids: Collection[str]) -> int:
+        """How many of these are mails of ours."""
+        sql = f"SELECT count(*) FROM outbox WHERE message_id IN ({_marks(message_ids)})"
+        return int(self._one(sql, *message_ids)[0])
+
     def outgoing_by(self, number: int) -> Outgoing | None:
         """The mail with this number; None where there is none."""
         row = self._one(f"{_OUTBOX} WHERE id = ?", number)
@@ -962,8 +970,13 @@ class Ledger:
             raise
         return token
 
-    def point_of_no_return(self, message_id: str, token: str, now: datetime) -> None:
-        """The next thing that happens may send the mail. Raises LedgerError where the claim is no longer ours."""
+    def point_of_no_return(
+        self, message_id: str, token: str, now: datetime, *, series: int = 0, fixed: Collection[str] = ()
+    ) -> None:
+        """The next thing that happens may send the mail, which tells that these findings are `fixed`.
+
+        Raises LedgerError where the claim is no longer ours.
+        """
         with self.transaction():
             changed = self._do(
                 "UPDATE claim SET step = 'sending', at = ? WHERE message_id = ? AND token = ? AND step = 'claimed'",
@@ -978,6 +991,7 @@ class Ledger:
             )  # fmt: skip
             if changed != 1:
                 raise LedgerError(f"somebody has dropped or sent <{message_id}> meanwhile")
+            self.tell_fixed(series, fixed)
 
     def settle(
         self,
@@ -988,8 +1002,11 @@ class Ledger:
         *,
         text: str = "",
         next_try: datetime | None = None,
+        counted: bool = True,
     ) -> None:
         """How sending ended: sent, uncertain, failed, or ready to be tried again at `next_try`.
+
+        It is an attempt unless it is not to be `counted`: the server never saw the mail.
 
         Who was given up meanwhile (a host that slept) is believed that a mail may be out, and nothing else; and what
         a person dropped is not tried again.
@@ -1003,9 +1020,10 @@ class Ledger:
                 self._do("DELETE FROM claim WHERE message_id = ? AND token = ?", message_id, token)
                 return
             self._do(
-                "UPDATE outbox SET state = ?, text = ?, attempts = attempts + 1, sent = ?,"
+                "UPDATE outbox SET state = ?, text = ?, attempts = attempts + ?, sent = ?,"
                 " next_try = coalesce(?, next_try) WHERE message_id = ?",
-                state, text, _stamp(now) if state in OUT else None, _stamp(next_try) if next_try else None, message_id,
+                state, text, int(counted), _stamp(now) if state in OUT else None,
+                _stamp(next_try) if next_try else None, message_id,
             )  # fmt: skip
             if state is not MailState.UNCERTAIN:
                 self._do("DELETE FROM claim WHERE message_id = ? AND token = ?", message_id, token)
@@ -1023,9 +1041,11 @@ class Ledger:
     def arrive(self, message_id: str, now: datetime) -> bool:
         """An archive has a mail of ours: it is sent, whatever was known of it. False where it is none of ours."""
         with self.transaction():
-            row = self._one("SELECT state, archived FROM outbox WHERE message_id = ?", message_id)
+            row = self._one("SELECT state, archived, posting FROM outbox WHERE message_id = ?", message_id)
             if row is None:
                 return False
+            if row[0] != MailState.SENT:
+                self.decide(row[2], now, "sent", f"<{message_id}>", final=True)
             if row[1] is None:
                 self._do("DELETE FROM claim WHERE message_id = ?", message_id)
                 self._do(

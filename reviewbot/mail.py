@@ -393,7 +393,9 @@ def _word(part: bytes, charset: str | None) -> str:
 def _date(value: str) -> datetime | None:
     try:
         date = parsedate_to_datetime(_text(value).strip())
-        return (date if date.tzinfo else date.replace(tzinfo=UTC)).astimezone(UTC)
+        date = (date if date.tzinfo else date.replace(tzinfo=UTC)).astimezone(UTC)
+        # Linux was announced in August 1991: what is older was dated by a clock without a battery
+        return date if date.year > 1990 else None
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
 

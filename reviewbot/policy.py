@@ -81,6 +81,7 @@ class Reason(StrEnum):
     CAP_DAY = "cap-day"
     # the way out
     KILL_SWITCH = "kill-switch"
+    ARCHIVE_DOWN = "archive-down"  # the thread cannot be read once more right before sending
     NO_SENDER = "no-sender"  # [reply] sender is not configured
     DRAFT = "draft"
     AWAITING_APPROVAL = "awaiting-approval"

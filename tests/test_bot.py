@@ -138,3 +138,16 @@ def test_these_mails_are_never_answered(world: World, raw: bytes, reason: Reason
     world.wait(hours=2)
     assert world.run() == []
     assert [why for _, why in world.reasons()] == ([reason] if reason else [])
+
+
+def test_who_posts_in_answer_to_every_mail_of_ours_gets_no_more_of_them(world: World) -> None:
+    world.post(series(old_name("a"), key="turn0"))
+    above: list[str] = []
+    for turn in range(1, 9):
+        world.wait(hours=30)
+        for sent in world.run():
+            above.append(sent.message_id)
+        chain = f"References: {' '.join(f'<{name}>' for name in above)}"
+        world.post(series(old_name(f"a{turn}"), key=f"turn{turn}", headers=[chain, f"In-Reply-To: <{above[-1]}>"]))
+    assert len(above) == 5
+    assert ("turn7-v1-1@example.org", Reason.ROBOT) in world.reasons()

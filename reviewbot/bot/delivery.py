@@ -164,8 +164,8 @@ class Delivery:
         if not mail.manual and places and places <= self.site.failed_sources:
             # the thread cannot be read once more: who knows what was said in it since
             text = f"source '{min(places)}' cannot be read"
-            self._decide(mail, "archive-down", text, final=False)
-            self.site.tell(Event("waiting", mail.target, "archive-down", text, posting.subject))
+            self._decide(mail, Reason.ARCHIVE_DOWN, text, final=False)
+            self.site.tell(Event("waiting", mail.target, Reason.ARCHIVE_DOWN, text, posting.subject))
             return
         try:
             weighed = self.weighing.weigh(mail.target, mail)
@@ -256,20 +256,26 @@ class Delivery:
         if token is None:
             return  # another host is at it
 
+        fixed = [row.fingerprint for row in weighed.fixed]
+
         def last() -> None:
             if stop := self.site.kill_switch():
                 raise _StoppedError(f"'{stop}' is there: nothing is sent")
-            self.site.ledger.point_of_no_return(mail.message_id, token, self.site.now())
+            self.site.ledger.point_of_no_return(
+                mail.message_id, token, self.site.now(), series=posting.series, fixed=fixed
+            )
 
         sender = self.site.config.send.envelope_from or self.site.settings.sender.email
         try:
             result = transport.send(sender, recipients, raw.replace(b"\n", b"\r\n"), last)
         except _StoppedError:
-            self.site.ledger.settle(mail.message_id, token, MailState.READY, self.site.now(), text="kill switch")
+            self.site.ledger.settle(
+                mail.message_id, token, MailState.READY, self.site.now(), text="kill switch", counted=False
+            )
             raise
         except (TemporaryError, ConfigError) as error:
             # the server as such: this mail is as good as before
-            self._later(mail, token, str(error))
+            self._later(mail, token, str(error), counted=False)
             raise
         except ValueError as error:
             # nothing that could be sent: the others can
@@ -282,7 +288,6 @@ class Delivery:
                 self.site.ledger.settle(
                     mail.message_id, token, MailState.SENT, self.site.now(), text=f"{result.text}{refused}"
                 )
-                self.site.ledger.tell_fixed(posting.series, [row.fingerprint for row in weighed.fixed])
                 self.site.ledger.decide(posting.id, self.site.now(), "sent", f"<{mail.message_id}>", final=True)
             self.site.sent += 1
             said = (
@@ -291,12 +296,14 @@ class Delivery:
             more = f" and {len(recipients) - 3} more" if len(recipients) > 3 else ""
             self.site.tell(Event("sent", mail.target, "sent", said + more + refused, posting.subject))
         elif result.outcome is Outcome.TRANSIENT:
+            self.site.ledger.tell_fixed(posting.series, fixed, told=False)
             if mail.attempts + 1 >= self.site.config.send.attempts:
                 self._fail(mail, token, f"gave up: {result.text}", posting)
             else:
                 self._later(mail, token, result.text)
                 self.site.tell(Event("waiting", mail.target, "later", result.text, posting.subject))
         elif result.outcome is Outcome.PERMANENT:
+            self.site.ledger.tell_fixed(posting.series, fixed, told=False)
             self._fail(mail, token, result.text, posting)
         else:
             with self.site.ledger.transaction():
@@ -304,10 +311,11 @@ class Delivery:
                 self._decide(mail, Reason.UNCERTAIN, result.text, final=True)
             self.site.tell(Event("uncertain", mail.target, Reason.UNCERTAIN, result.text, posting.subject))
 
-    def _later(self, mail: Outgoing, token: str, text: str) -> None:
+    def _later(self, mail: Outgoing, token: str, text: str, *, counted: bool = True) -> None:
         delay = min(_BACK_OFF * 2 ** min(mail.attempts, 20), _MOST_BACK_OFF)
+        now = self.site.now()
         self.site.ledger.settle(
-            mail.message_id, token, MailState.READY, self.site.now(), text=text, next_try=self.site.now() + delay
+            mail.message_id, token, MailState.READY, now, text=text, next_try=now + delay, counted=counted
         )
 
     def _fail(self, mail: Outgoing, token: str, text: str, posting: Posting) -> None:

@@ -156,17 +156,13 @@ class Intake:
             return
         if row.reason and row.reason != Reason.NOT_A_PATCH:
             self.site.tell(Event("skipped", row.message_id, row.reason, row.text or "", mail.subject))
+        ledger, now = self.site.ledger, self.site.now()
         for found in read_answers(mail):
+            about = (row.message_id, found.line, row.sender)
             if isinstance(found, Answer):
-                self.site.ledger.add_answer(
-                    row.message_id, found.line, row.sender, found.command, found.rule, found.reason, self.site.now(),
-                    AnswerState.NEW,
-                )  # fmt: skip
+                ledger.add_answer(*about, found.command, found.rule, found.reason, now, AnswerState.NEW)
             else:
-                self.site.ledger.add_answer(
-                    row.message_id, found.line, row.sender, "?", None, found.text, self.site.now(), AnswerState.MALFORMED,
-                    found.why,
-                )  # fmt: skip
+                ledger.add_answer(*about, "?", None, found.text, now, AnswerState.MALFORMED, found.why)
 
     def _is_taken(self, message_id: str, source: str, arrival: Arrival) -> bool:
         """The source has another mail under this Message-ID, which came first and counts."""

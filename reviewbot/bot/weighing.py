@@ -62,6 +62,8 @@ from reviewbot.revisions import find_series
 from reviewbot.selection import FOLDED, IGNORED, PREEXISTING, Selection, folded, select
 
 _DAY = timedelta(days=1)
+# Mails of ours above a posting: who posts in answer to so many of them is a program that nothing else gives away.
+_TURNS = 5
 # How the reasons begin why a finding that was said or answered is not said again.
 _KNOWN = ("already said", "answered")
 
@@ -178,6 +180,10 @@ class Weighing:
         if not row and (there := sorted(ours & base.thread)) and not self.site.ledger.outgoing_of(posting.id):
             # another ledger's: a second host, or this one was lost
             return Verdict(Reason.ALREADY_SAID, f"the thread has <{there[0]}>")
+        first = series.cover.mail if series.cover else series.patches[0].mail
+        turns = self.site.ledger.count_ours((*first.references, *([first.in_reply_to] if first.in_reply_to else [])))
+        if turns >= _TURNS:
+            return Verdict(Reason.ROBOT, f"it answers {turns} mails of ours")
         if posting.author in self.site.ledger.opted_out():
             return Verdict(Reason.OPTED_OUT, "the author asked for no mail")
         if stopped := self.site.ledger.stopped(posting.series):

@@ -78,6 +78,8 @@ def run(args: argparse.Namespace, config: Config) -> int:
                 say(args, f"note: another pass is at it ({other}): nothing is done")
                 return 0
             stack.callback(end_lease, ledger)
+            if broken := ledger.check(quick=True):
+                raise LedgerError(f"ledger '{path}' is damaged, nothing is sent: {broken[0]}")
             bot = Bot(Site(
                 config, ledger, rules=rules, transport=lambda: open_transport(config.send), tell=print_event,
                 feeds=feeds, tree=tree,

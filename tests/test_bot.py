@@ -145,8 +145,7 @@ def test_who_posts_in_answer_to_every_mail_of_ours_gets_no_more_of_them(world: W
     above: list[str] = []
     for turn in range(1, 9):
         world.wait(hours=30)
-        for sent in world.run():
-            above.append(sent.message_id)
+        above += [sent.message_id for sent in world.run()]
         chain = f"References: {' '.join(f'<{name}>' for name in above)}"
         world.post(series(old_name(f"a{turn}"), key=f"turn{turn}", headers=[chain, f"In-Reply-To: <{above[-1]}>"]))
     assert len(above) == 5

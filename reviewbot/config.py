@@ -21,6 +21,7 @@ LIMITS = ("error", "warning", "note", "info", "never")  # of fail-on
 MODES = ("off", "draft", "author-only", "author+list")
 
 _SPAN = re.compile(r"(\d{1,6}) ?(s|m|h|d|w)")
+_ADDRESS = re.compile(r"[^\s@<>,]+@[^\s@<>,]+")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -268,11 +269,27 @@ def _check(config: Config, file: str) -> None:
                 key = prefix + name.replace("_", "-")
                 known = ", ".join(choice for choice in choices if choice)
                 raise ConfigError(f"'{key}' must be one of {known}, not '{value}' (in '{file}')")
+    for key in ("bots", "opted_out", "maintainers"):
+        for value in getattr(config.policy, key):
+            if not _ADDRESS.fullmatch(value):
+                raise ConfigError(f"'policy.{key.replace('_', '-')}' in '{file}': '{value}' is no mail address")
+    if config.send.port > 65535:
+        raise ConfigError(f"'send.port' must be a port, not {config.send.port} (in '{file}')")
+    if not config.send.timeout:
+        raise ConfigError(f"'send.timeout' must not be nothing (in '{file}')")
+    patchwork = (config.patchwork.url, config.patchwork.project, config.patchwork.token_file)
+    if any(patchwork) and not all(patchwork):
+        raise ConfigError(f"'patchwork' in '{file}' needs url, project and token-file")
+    for where, wait in (("policy", config.policy.wait), *((f'list."{n}"', t.wait) for n, t in config.list.items())):
+        if wait >= config.policy.max_age:
+            raise ConfigError(f"'{where}.wait' must be less than 'policy.max-age' (in '{file}')")
     for name in config.list:
-        if not re.fullmatch(r"[^\s@<>,]+@[^\s@<>,]+", name):
+        if not _ADDRESS.fullmatch(name):
             raise ConfigError(f"'list.\"{name}\"' in '{file}': a list is named by its mail address")
     for name, source in config.source.items():
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
             raise ConfigError(f"'source.\"{name}\"' in '{file}': a name has letters, digits, '.', '_' and '-'")
+        if source.list and not _ADDRESS.fullmatch(source.list):
+            raise ConfigError(f"'source.{name}.list' in '{file}': '{source.list}' is no mail address")
         if bool(source.git) == bool(source.lore):
             raise ConfigError(f"'source.{name}' in '{file}' needs one of 'git' and 'lore'")

@@ -54,6 +54,7 @@ MIGRATIONS = (
         title TEXT NOT NULL,           -- without prefixes, case and white space folded
         kind TEXT NOT NULL,            -- patch, cover, reply, other
         counter INTEGER,               -- n of n/m
+        revision INTEGER NOT NULL,     -- 1 where the subject does not say
         change_id TEXT,
         due INTEGER,                   -- when to look at it (again); NULL: it is settled
         reason TEXT,                   -- why it is not reviewed; NULL: it is, or was
@@ -64,7 +65,9 @@ MIGRATIONS = (
     CREATE INDEX mail_arrived ON mail (arrived);
     CREATE TABLE place (
         mail INTEGER NOT NULL REFERENCES mail ON DELETE CASCADE,
-        source TEXT NOT NULL, place TEXT NOT NULL, PRIMARY KEY (mail, source)) WITHOUT ROWID;
+        source TEXT NOT NULL, place TEXT NOT NULL,
+        nth INTEGER NOT NULL,          -- 0 for the source that had it first, whose mail counts
+        PRIMARY KEY (mail, source)) WITHOUT ROWID;
     CREATE TABLE name (               -- Message-IDs that a mail bears or answers: what threads hang together by
         name TEXT NOT NULL, mail INTEGER NOT NULL REFERENCES mail ON DELETE CASCADE,
         PRIMARY KEY (name, mail)) WITHOUT ROWID;
@@ -191,6 +194,7 @@ class MailRow(NamedTuple):
     title: str
     kind: str
     counter: int | None
+    revision: int
     change_id: str | None
     names: tuple[str, ...]  # what it answers: In-Reply-To and References
     due: datetime | None
@@ -450,8 +454,9 @@ class Ledger:
         with self.transaction():
             row = self._one("SELECT holder, until FROM lease")
             host = self.holder.rpartition(":")[0]
-            # on one host a lock file tells the living from the dead
-            if row and row[0] != self.holder and row[0].rpartition(":")[0] != host and row[1] > _stamp(now):
+            # on one host a lock file tells the living from the dead; a clock that was ahead keeps nobody out
+            alive = row and _stamp(now) < row[1] <= _stamp(now + 2 * LEASE)
+            if row and alive and row[0] != self.holder and row[0].rpartition(":")[0] != host:
                 return str(row[0])
             self._do("REPLACE INTO lease VALUES (1, ?, ?)", self.holder, _stamp(now + LEASE))
         return None
@@ -498,10 +503,11 @@ class Ledger:
             known = self._one("SELECT id FROM mail WHERE message_id = ?", mail.message_id)
             if known is None:
                 self._do(
-                    "INSERT INTO mail (message_id, arrived, sender, title, kind, counter, change_id, due, reason, text)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    "INSERT INTO mail"
+                    " (message_id, arrived, sender, title, kind, counter, revision, change_id, due, reason, text)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     mail.message_id, _stamp(mail.arrived), mail.sender, mail.title, mail.kind, mail.counter,
-                    mail.change_id, _stamp(mail.due) if mail.due else None, mail.reason, mail.text,
+                    mail.revision, mail.change_id, _stamp(mail.due) if mail.due else None, mail.reason, mail.text,
                 )  # fmt: skip
                 number = int(self._one("SELECT last_insert_rowid()")[0])
                 self._db.executemany(
@@ -517,15 +523,22 @@ class Ledger:
                         _stamp(mail.arrived), _stamp(mail.due) if mail.due else None, mail.reason, mail.text, number,
                     )  # fmt: skip
                     known = None
-            self._do("REPLACE INTO place VALUES (?, ?, ?)", number, source, place)
+            self._put_place(number, source, place)
         return known is None
+
+    def _put_place(self, mail: int, source: str, place: str) -> None:
+        self._do(
+            "INSERT INTO place VALUES (?, ?, ?, (SELECT count(*) FROM place WHERE mail = ?))"
+            " ON CONFLICT DO UPDATE SET place = excluded.place",
+            mail, source, place, mail,
+        )  # fmt: skip
 
     def add_place(self, message_id: str, source: str, place: str) -> bool:
         """Note that a source has a mail. False where the mail is not known, or known from a person alone."""
         row = self._one("SELECT id FROM mail WHERE message_id = ?", message_id) if message_id else None
         if row is None or self._one(_BY_HAND, row[0]):
             return False
-        self._do("REPLACE INTO place VALUES (?, ?, ?)", row[0], source, place)
+        self._put_place(row[0], source, place)
         return True
 
     def knows(self, message_id: str) -> bool:
@@ -550,8 +563,8 @@ class Ledger:
         return found if message_id in found else []
 
     def places(self, message_id: str) -> list[tuple[str, str]]:
-        """(source, place) of a mail."""
-        sql = "SELECT source, place FROM place JOIN mail ON mail.id = place.mail WHERE message_id = ? ORDER BY source"
+        """(source, place) of a mail, the source that had it first before the others."""
+        sql = "SELECT source, place FROM place JOIN mail ON mail.id = place.mail WHERE message_id = ? ORDER BY nth"
         return [(str(row[0]), str(row[1])) for row in self._all(sql, message_id)]
 
     def arrived(self, message_ids: Collection[str]) -> datetime | None:
@@ -589,6 +602,15 @@ class Ledger:
             "SELECT message_id, arrived, sender FROM mail WHERE due <= ? ORDER BY arrived, id", _stamp(now)
         )
         return [Pending(row[0], _time(row[1]), row[2]) for row in rows]
+
+    def later(self, now: datetime) -> list[tuple[str, datetime]]:
+        """(Message-ID, when) of the mails that are to be looked at later, soonest first."""
+        sql = "SELECT message_id, due FROM mail WHERE due > ? ORDER BY due, id"
+        return [(str(row[0]), _time(row[1])) for row in self._all(sql, _stamp(now))]
+
+    def count_postings(self, author: str, since: datetime) -> int:
+        """How many postings of an author came in since then and were looked at."""
+        return int(self._one("SELECT count(*) FROM posting WHERE author = ? AND arrived > ?", author, _stamp(since))[0])
 
     def is_pending(self, message_id: str) -> bool:
         """The mail is not settled."""
@@ -772,17 +794,36 @@ class Ledger:
         """All findings of a series, in the order in which they were first seen."""
         return [_row(row) for row in self._all(f"{_FINDING} WHERE series = ? ORDER BY id", series)]
 
-    def said(self, series: int, author: str, posting: int | None = None) -> dict[str, str]:
-        """Fingerprint -> Message-ID of the mail that said it, of this series or to this author.
+    def sender_of(self, message_id: str) -> str | None:
+        """The address that a mail came from; None where it is not known."""
+        row = self._one("SELECT sender FROM mail WHERE message_id = ?", message_id)
+        return str(row[0]) if row else None
 
-        What the replies to `posting` itself say is left out.
+    def has_newer(self, sender: str, titles: Collection[str], revision: int, since: datetime) -> int | None:
+        """A newer revision by its subject, sender and title alone, whatever its Date: says; None where none came in.
+
+        It came in after `since`, may be incomplete, and need not have been looked at yet.
+        """
+        row = self._one(
+            "SELECT max(revision) FROM mail WHERE sender = ? AND kind IN ('patch', 'cover')"
+            f" AND title IN ({_marks(titles)}) AND revision > ? AND arrived >= ?",
+            sender, *titles, revision, _stamp(since),
+        )  # fmt: skip
+        return int(row[0]) if row[0] is not None else None
+
+    def said(self, posting: Posting, change_id: str | None, thread: Collection[str]) -> dict[str, str]:
+        """Fingerprint -> Message-ID of the mail that said it.
+
+        In this series, to this author, in this thread, or of a posting with this change-id: who takes a series over
+        is not told again what its author was.
         """
         rows = self._all(
             "SELECT said.fingerprint, outbox.message_id FROM said JOIN outbox ON outbox.id = said.outbox"
             " JOIN posting ON posting.id = outbox.posting"
-            f" WHERE outbox.state IN ({_marks(OUT)}) AND (posting.series = ? OR posting.author = ?)"
-            " AND posting.id IS NOT ? ORDER BY outbox.id DESC",
-            *OUT, series, author, posting,
+            f" WHERE outbox.state IN ({_marks(OUT)}) AND (posting.series = ? OR posting.author = ?"
+            " OR posting.series IN (SELECT id FROM series WHERE change_id = ?)"
+            f" OR outbox.message_id IN ({_marks(thread)})) ORDER BY outbox.id DESC",
+            *OUT, posting.series, posting.author, change_id, *thread,
         )  # fmt: skip
         return {str(row[0]): str(row[1]) for row in rows}
 
@@ -849,13 +890,14 @@ class Ledger:
         return [*counts, ("mailed", int(mailed[0])), ("called false", int(false[0]))]
 
     def findings_of_rule(self, rule: str, most: int) -> list[tuple[Row, str]]:
-        """A rule's or family's newest findings, each with the Message-ID of its newest posting."""
+        """A rule's or family's newest findings, each with the Message-ID of its series' newest posting."""
         rows = self._all(f"{_FINDING} WHERE rule = ? OR rule LIKE ? || '/%' ORDER BY id DESC LIMIT ?", rule, rule, most)
-        sql = (
-            "SELECT posting.message_id FROM posting JOIN finding USING (series) WHERE finding.fingerprint = ?"
-            " ORDER BY posting.id DESC LIMIT 1"
-        )
-        return [(_row(row), str((self._one(sql, row[0]) or [""])[0])) for row in rows]
+        numbers = self._all(
+            "SELECT (SELECT message_id FROM posting WHERE posting.series = finding.series ORDER BY id DESC LIMIT 1)"
+            " FROM finding WHERE rule = ? OR rule LIKE ? || '/%' ORDER BY id DESC LIMIT ?",
+            rule, rule, most,
+        )  # fmt: skip
+        return [(_row(row), str(name[0] or "")) for row, name in zip(rows, numbers, strict=True)]
 
     # --- mails of ours ----------------------------------------------------------------------------
 
@@ -941,11 +983,13 @@ class Ledger:
         )  # fmt: skip
 
     def sums(self, author: str, lists: Collection[str], since: datetime, *, queued: bool) -> Sums:
-        """How many mails went out since then; with `queued` also those that wait and were made since then."""
-        states: tuple[str, ...] = (*OUT, *WAITING) if queued else OUT
+        """How many mails went out in the day since then; with `queued` also those made in it that wait to go out."""
+        states: tuple[str, ...] = (*OUT, MailState.QUEUED, MailState.READY) if queued else OUT
+        # what was noted by a clock that was ahead does not count for ever
         rows = self._all(
-            f"SELECT author, lists FROM outbox WHERE state IN ({_marks(states)}) AND coalesce(sent, created) > ?",
-            *states, _stamp(since),
+            f"SELECT author, lists FROM outbox WHERE state IN ({_marks(states)})"
+            " AND coalesce(sent, created) BETWEEN ? AND ?",
+            *states, _stamp(since) + 1, _stamp(since + timedelta(days=2)),
         )  # fmt: skip
         return Sums(
             len(rows),

@@ -363,15 +363,21 @@ def _one_series(group: Sequence[tuple[Mail, Subject]]) -> Series:
     )
 
 
-def _text(value: str) -> str:
-    """A raw header value whose 8-bit bytes the parser kept as surrogates, as text."""
-    if value.isascii():
-        return value
-    raw = str(value).encode("utf-8", "surrogateescape")
+def header_text(raw: bytes) -> str:
+    """A header's bytes as text: UTF-8, else Latin-1."""
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
         return raw.decode("latin-1")
+
+
+def _text(value: str) -> str:
+    """A raw header value whose 8-bit bytes the parser kept as surrogates, as text."""
+    return value if value.isascii() else header_text(str(value).encode("utf-8", "surrogateescape"))
+
+
+# Halves of characters: UTF-7 and escapes can make them, and no file, terminal, database or mail takes them.
+_HALVES = re.compile("[\ud800-\udfff]")
 
 
 def _decode(data: bytes, charset: str | None) -> tuple[str, str]:
@@ -379,7 +385,7 @@ def _decode(data: bytes, charset: str | None) -> tuple[str, str]:
     for name in (charset, "utf-8"):
         try:
             if name and lookup(name).name not in _NO_CHARSETS:
-                return data.decode(name), name
+                return _HALVES.sub("\ufffd", data.decode(name)), name
         except (LookupError, ValueError):
             continue
     return data.decode("latin-1"), "latin-1"
@@ -387,7 +393,7 @@ def _decode(data: bytes, charset: str | None) -> tuple[str, str]:
 
 def _word(part: bytes, charset: str | None) -> str:
     """A piece that decode_header() gives; what was not encoded it hands out as bytes in a code of its own."""
-    return _decode(part, charset)[0] if charset else part.decode("raw-unicode-escape", "replace")
+    return _decode(part, charset)[0] if charset else _HALVES.sub("\ufffd", part.decode("raw-unicode-escape", "replace"))
 
 
 def _date(value: str) -> datetime | None:

@@ -205,7 +205,7 @@ _LIST_NAME = re.compile(
     r"linux(?:ppc)?-.+|linux-?kernel|(?:dri|xen|qemu|git|kvm|alsa|dm|cluster|ocfs2|devicetree)-.+"
     r"|.+[-_](?:dev|devel|lists?|users|announce|discuss|discussion|bugs|commits|patches|maintainers|team|sig|technical"
     r"|testers|reviews?|reports?|security|alpha)"
-    r"|devel|patches|discuss|announce|mailing-?list|maillist|cocci|lists?|distros"
+    r"|.+\.pdl|coreteam|.*drivers?|storagedev|devel|patches|discuss|announce|mailing-?list|maillist|cocci|lists?|distros"
 )
 # Whoever has an address here is a person, whatever it is called; lists of the kind are at googlegroups.com.
 _PEOPLES_HOST = re.compile(
@@ -544,14 +544,16 @@ def judge_caps(sent: Sent, terms: Terms, config: Config) -> Verdict | None:
     if sent.series >= terms.max_per_series:
         return Verdict(Reason.CAP_SERIES, f"{_mailed(sent.series)} to this posting")
     if sent.author >= terms.max_per_author:
-        return Verdict(Reason.CAP_AUTHOR, f"{_mailed(sent.author)} to its author in 24 h", final=False)
+        return Verdict(Reason.CAP_AUTHOR, f"{_mailed(sent.author)} to its author in 24 h, sent or waiting", final=False)
     for name, most in terms.max_per_list if terms.mode is Mode.ALL else ():
         if sent.lists.get(name, 0) >= most:
             return Verdict(
-                Reason.CAP_LIST, f"{_mailed(sent.lists.get(name, 0))} to {_shown(name)} in 24 h", final=False
+                Reason.CAP_LIST,
+                f"{_mailed(sent.lists.get(name, 0))} to {_shown(name)} in 24 h, sent or waiting",
+                final=False,
             )
     if sent.day >= config.policy.max_per_day:
-        return Verdict(Reason.CAP_DAY, f"{_mailed(sent.day)} in 24 h", final=False)
+        return Verdict(Reason.CAP_DAY, f"{_mailed(sent.day)} in 24 h, sent or waiting", final=False)
     return None
 
 

@@ -246,6 +246,8 @@ def reply_settings(config: Config) -> ReplySettings:
     sender = addresses(reply.sender)
     if reply.sender and len(sender) != 1:
         raise ConfigError(f"'reply.sender' must be one address, not '{reply.sender}'")
+    if reply.domain and not re.fullmatch(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+", reply.domain):
+        raise ConfigError(f"'reply.domain' must be a domain of one's own, not '{reply.domain}'")
     if reply.per not in tuple(Per):
         raise ConfigError(f"'reply.per' must be patch or series, not '{reply.per}'")
     return ReplySettings(
@@ -541,6 +543,8 @@ def _text(
         "command": f"reviewbot lore {shlex.quote(mail.message_id)}{_TREE if _by_tree(series) else ''}",
     }
     body = _render(f"{work.per}.j2", settings.template_dir, values)
+    if not body.strip():
+        raise ConfigError(f"template '{work.per}.j2' makes an empty mail")
     return "\n".join(_guard(body.strip("\n").split("\n"))) + "\n"
 
 
@@ -762,6 +766,8 @@ def _render(name: str, directory: Path | None, values: dict[str, Any]) -> str:
     import jinja2
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+    if directory is not None and not directory.is_dir():
+        raise ConfigError(f"cannot open template directory '{directory}': no such directory")
     packaged = jinja2.FunctionLoader(_packaged)
     own = [jinja2.FileSystemLoader(directory)] if directory else []
     environment = ImmutableSandboxedEnvironment(

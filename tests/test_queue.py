@@ -183,7 +183,7 @@ def test_approved_under_the_kill_switch_waits(site: Site, server: Server) -> Non
     waiting(site, old_name("a"))
     (site.state / "STOP").touch()
     ran = site("queue", "approve", "1")
-    assert (ran.code, ran.out) == (1, "")
+    assert (ran.code, ran.out) == (1, f"note kill-switch: '{site.state}/STOP' is there: nothing is sent\n")
     assert ran.err == f"mail 1 is ready, not sent: '{site.state}/STOP' is there\n"
     assert server.mails == []
     (site.state / "STOP").unlink()

@@ -858,7 +858,7 @@ def test_the_variables_told_of_are_those_there_are(monkeypatch: pytest.MonkeyPat
 
     def render(_name: str, _directory: Path | None, values: dict[str, Any]) -> str:
         seen.extend(values)
-        return ""
+        return "A reply."
 
     monkeypatch.setattr(reviewbot.reply, "_render", render)
     reply_to(raw_mail())

@@ -24,6 +24,7 @@ from reviewbot.mail import parse_mail
 from reviewbot.model import (
     ReviewbotError,
 )
+from reviewbot.policy import is_list, is_robot
 from reviewbot.selection import matches
 
 # How long an answer waits for its series to come in.
@@ -31,6 +32,8 @@ _ANSWERABLE = timedelta(days=30)
 # How often an answer is tried whose proof the network did not give, and how long after the first time.
 _PROOFS = 12
 _AGAIN = timedelta(minutes=10)
+# What stands for a command where a line is none; why is in `how`.
+NO_COMMAND = "?"
 _OBEYED = (Command.WONTFIX, Command.FALSE_POSITIVE)
 
 
@@ -62,8 +65,15 @@ class Answering:
 
     def _obey(self, answer: AnswerRow, posting: Posting) -> None:
         maintainer = answer.sender in {address.lower() for address in self.site.config.policy.maintainers}
+        if answer.command == NO_COMMAND:
+            self._judged(answer, AnswerState.MALFORMED, answer.how, posting.series)
+            return
         command = Command(answer.command)
         series, now = posting.series, self.site.now()
+        if is_list(answer.sender, self.site.config) or is_robot(answer.sender, self.site.config):
+            # on a list that writes its own From: everybody has this address, and the list signs for all of them
+            self._judged(answer, AnswerState.REFUSED, "a list's or robot's address is nobody's", series)
+            return
         if answer.sender not in (posting.author, *self.site.ledger.senders(posting.id)) and not maintainer:
             self._judged(answer, AnswerState.REFUSED, "neither the author nor a configured maintainer", series)
             return

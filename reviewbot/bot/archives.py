@@ -20,6 +20,10 @@ from reviewbot.model import (
 from reviewbot.source import MAX_RELATED, Lineage
 from reviewbot.source.feed import Feed, LoreFeed
 
+# Mails of one thread that are read, those nearest to the one asked for: the longest of real threads have some 1,500,
+# and who posts ten thousand patches in one has each of them read with its neighbours.
+MOST_READ = 1_000
+
 
 class Archives:
     """The feeds as a source of threads: what the ledger knows, read from where it lies."""
@@ -30,7 +34,7 @@ class Archives:
 
     def thread(self, message_id: str) -> list[bytes]:
         """See `Source.thread`; of what is in the ledger. Raises TemporaryError where a server does not answer."""
-        names = self.ledger.thread(message_id)
+        names = _nearest(self.ledger.thread(message_id), message_id)
         if not names:
             raise NotFoundError(f"no mail <{message_id}> in the ledger")
         raws: list[bytes] = []
@@ -66,6 +70,11 @@ class Archives:
                     return other
         return raw
 
+    def _same(self, raw: bytes, message_id: str) -> bool:
+        """What a second archive has under this Message-ID comes from the same sender."""
+        mail = parse(raw)
+        return mail is not None and mail.sender.email.lower() == self.ledger.sender_of(message_id)
+
     def _counts(self, raw: bytes) -> bool:
         mail = parse(raw) if self.known_only else None
         return not self.known_only or (mail is not None and self.ledger.knows(mail.message_id))
@@ -73,11 +82,13 @@ class Archives:
     def _read(self, message_id: str) -> tuple[bytes | None, list[LoreFeed]]:
         """A mail's bytes where they lie on this machine, and the servers that have it."""
         servers: list[LoreFeed] = []
-        for name, place in self.ledger.places(message_id):
+        for nth, (name, place) in enumerate(self.ledger.places(message_id)):
             feed = self.feeds.get(name)
             if isinstance(feed, LoreFeed):
                 servers.append(feed)
-            elif feed is not None and (raw := feed.read(place)) is not None:
+            elif (
+                feed is not None and (raw := feed.read(place)) is not None and (not nth or self._same(raw, message_id))
+            ):
                 return raw, servers
         return None, servers
 
@@ -88,3 +99,10 @@ def parse(raw: bytes) -> Mail | None:
         return parse_mail(raw)
     except Exception:  # noqa: BLE001 - the email package raises what it likes on hostile mail
         return None
+
+
+def _nearest(names: list[str], name: str) -> list[str]:
+    """As many as are read, those that arrived next to `name` before and behind it."""
+    at = names.index(name) if name in names else 0
+    begin = max(0, min(at - MOST_READ // 2, len(names) - MOST_READ))
+    return names[begin : begin + MOST_READ]

@@ -21,7 +21,10 @@ _AGAIN = timedelta(minutes=10)
 
 def post_checks(site: Site) -> None:
     """Post the checks that are wanted. What Patchwork does not have yet is tried again for some hours."""
-    if not is_configured(site.config.patchwork) or not (wanted := site.ledger.wanted_checks(site.now())):
+    if not is_configured(site.config.patchwork) or site.kill_switch():
+        return
+    wanted = site.ledger.wanted_checks(site.now())
+    if not wanted:
         return
     with Patchwork(site.config.patchwork) as patchwork:
         for check in wanted:

@@ -17,7 +17,6 @@ from reviewbot.bot.intake import Intake
 from reviewbot.bot.site import Event, Site
 from reviewbot.bot.weighing import Draft, Weighed, Weighing, count
 from reviewbot.ledger import (
-    LedgerError,
     MailState,
     Outgoing,
     Posting,
@@ -42,6 +41,7 @@ _BACK_OFF = timedelta(minutes=5)
 _MOST_BACK_OFF = timedelta(hours=6)
 
 _DATE = re.compile(rb"^Date: [^\n]*$", re.M)
+_WHO_AND_WHEN = re.compile(rb"^(?:To|Cc|Date):[^\n]*\n(?:[ \t][^\n]*\n)*", re.M)
 
 
 class Delivery:
@@ -141,18 +141,23 @@ class Delivery:
                     self.site.renew()
                     if stop := self.site.kill_switch():
                         text = f"'{stop}' is there: nothing is sent"
+                        new = [self._decide(other, Reason.KILL_SWITCH, text, final=False) for other in ready]
                         self.site.tell(Event("waiting", mail.target, Reason.KILL_SWITCH, text))
-                        for other in ready:
-                            self._decide(
-                                other, Reason.KILL_SWITCH, "nothing is sent while the file is there", final=False
-                            )
+                        if any(new):
+                            self.site.tell(Event("note", "", Reason.KILL_SWITCH, text))
                         break
-                    self._deliver(mail, transport)
+                    try:
+                        self._deliver(mail, transport)
+                    except ReviewbotError:
+                        raise
+                    except Exception as error:  # noqa: BLE001 - a bug on one mail must not stop the others
+                        self.site.ledger.delay(mail.id, self.site.now() + _CAPPED)
+                        self.site.trouble(ReviewbotError(f"<{mail.target}>: {type(error).__name__}: {error}"))
         except TemporaryError as error:
             self.site.trouble(error)
 
-    def _decide(self, mail: Outgoing, reason: str, text: str, *, final: bool) -> None:
-        self.site.ledger.decide(mail.posting, self.site.now(), reason, text, final=final)
+    def _decide(self, mail: Outgoing, reason: str, text: str, *, final: bool) -> bool:
+        return self.site.ledger.decide(mail.posting, self.site.now(), reason, text, final=final)
 
     def _deliver(self, mail: Outgoing, transport: Transport) -> None:
         posting = self.site.ledger.posting(mail.posting)
@@ -172,55 +177,61 @@ class Delivery:
         except TemporaryError as error:
             self.site.trouble(error)
             return
-        except LedgerError:
-            raise
         except InputError as error:
-            weighed = None
-            verdict: Verdict | None = Verdict(Reason.UNREADABLE, str(error)[:200])
-        draft = None
-        if weighed is not None:
-            verdict = weighed.verdict
-            draft = next((one for one in weighed.drafts if one.message_id == mail.message_id), None)
-            if verdict is None and draft is None:
-                verdict = Verdict(Reason.SAID_BY_OTHER, "there is nothing left to say")
-            if verdict is not None and weighed.review is not None:
-                with self.site.ledger.transaction():
-                    self.weighing.record(weighed, weighed.review)
-        if weighed is None or draft is None or weighed.terms.mode is Mode.DRAFT:
-            verdict = verdict or Verdict(Reason.DRAFT, "its lists get drafts")
+            # git could not be started, an archive is being rebuilt: for as long as a mail may wait, that may pass
+            verdict = Verdict(Reason.UNREADABLE, str(error)[:200])
+            if self.site.now() > mail.created + self.site.config.policy.max_age:
+                self._withdraw(mail, verdict, posting)
+            else:
+                self.site.ledger.delay(mail.id, self.site.now() + _CAPPED)
+                self._decide(mail, verdict.reason, verdict.text, final=False)
+                self.site.trouble(error)
+            return
+        draft = next((one for one in weighed.drafts if one.message_id == mail.message_id), None)
+        if draft is None:
             with self.site.ledger.transaction():
-                state = MailState.DRAFT if verdict.reason is Reason.DRAFT else MailState.WITHDRAWN
-                self.site.ledger.move(mail.id, state, verdict.reason, verdict.text)
-                self._decide(mail, verdict.reason, verdict.text, final=True)
-            self.site.tell(Event("skipped", mail.target, verdict.reason, verdict.text, posting.subject))
+                if weighed.review is not None:
+                    self.weighing.record(weighed, weighed.review)
+                nothing = Verdict(Reason.SAID_BY_OTHER, "there is nothing left to say")
+                self._withdraw(mail, weighed.verdict or nothing, posting)
+            return
+        if weighed.terms.mode is Mode.DRAFT:
+            self._withdraw(mail, Verdict(Reason.DRAFT, "its lists get drafts"), posting)
             return
         if not mail.manual and not (weighed.terms.auto or self.site.replay):
             self.site.ledger.move(mail.id, MailState.QUEUED, Reason.AWAITING_APPROVAL, "its lists want approval")
             return
-        if not mail.manual and (verdict := self.weighing.caps(weighed, queued=False)):
+        if not mail.manual and (cap := self.weighing.caps(weighed, queued=False)):
             with self.site.ledger.transaction():
-                if verdict.final:
-                    self.site.ledger.move(mail.id, MailState.WITHDRAWN, verdict.reason, verdict.text)
+                if cap.final:
+                    self.site.ledger.move(mail.id, MailState.WITHDRAWN, cap.reason, cap.text)
                 else:
                     self.site.ledger.delay(mail.id, self.site.now() + _CAPPED)
-                self._decide(mail, verdict.reason, verdict.text, final=verdict.final)
-            self.site.tell(Event("waiting", mail.target, verdict.reason, verdict.text, posting.subject))
+                self._decide(mail, cap.reason, cap.text, final=cap.final)
+            self.site.tell(Event("waiting", mail.target, cap.reason, cap.text, posting.subject))
             return
         raw, recipients = mail.raw, mail.recipients
-        if set(draft.fingerprints) != set(self.site.ledger.fingerprints(mail.id)) or set(draft.recipients) != set(
-            recipients
-        ):
-            changed = not set(draft.fingerprints) <= set(self.site.ledger.fingerprints(mail.id))
-            self._replace(
-                mail, draft, weighed.posting, MailState.QUEUED if mail.manual and changed else MailState.READY
-            )
-            if mail.manual and changed:
-                self.site.tell(
-                    Event("queued", mail.target, Reason.AWAITING_APPROVAL, "it says more than when it was approved")
-                )
+        said = set(self.site.ledger.fingerprints(mail.id))
+        if set(draft.fingerprints) != said or set(draft.recipients) != set(recipients):
+            # what a person approved goes out as it was approved, perhaps to fewer people, or not at all
+            fewer = set(draft.recipients) <= set(recipients) and _same(draft.raw, raw)
+            state = MailState.QUEUED if mail.manual and not fewer else MailState.READY
+            self._replace(mail, draft, weighed.posting, state)
+            if mail.manual and not fewer:
+                text = "it is not what was approved any more: look at it again"
+                self.site.ledger.move(mail.id, state, Reason.AWAITING_APPROVAL, text, manual=False)
+                self.site.tell(Event("queued", mail.target, Reason.AWAITING_APPROVAL, text))
                 return
             raw, recipients = draft.raw, draft.recipients
         self._send(mail, raw, recipients, posting, weighed, transport)
+
+    def _withdraw(self, mail: Outgoing, verdict: Verdict, posting: Posting) -> None:
+        """A mail that does not go out after all."""
+        with self.site.ledger.transaction():
+            state = MailState.DRAFT if verdict.reason is Reason.DRAFT else MailState.WITHDRAWN
+            self.site.ledger.move(mail.id, state, verdict.reason, verdict.text)
+            self._decide(mail, verdict.reason, verdict.text, final=True)
+        self.site.tell(Event("skipped", mail.target, verdict.reason, verdict.text, posting.subject))
 
     def _replace(self, mail: Outgoing, draft: Draft, posting: Posting, state: MailState) -> None:
         self.site.ledger.put(
@@ -301,7 +312,7 @@ class Delivery:
                 self._fail(mail, token, f"gave up: {result.text}", posting)
             else:
                 self._later(mail, token, result.text)
-                self.site.tell(Event("waiting", mail.target, "later", result.text, posting.subject))
+                self.site.tell(Event("note", mail.target, "later", result.text, posting.subject))
         elif result.outcome is Outcome.PERMANENT:
             self.site.ledger.tell_fixed(posting.series, fixed, told=False)
             self._fail(mail, token, result.text, posting)
@@ -327,3 +338,13 @@ class Delivery:
 
 class _StoppedError(TemporaryError):
     """The kill switch appeared at the last moment."""
+
+
+def _same(one: bytes, other: bytes) -> bool:
+    """Two mails differ in nothing but when they are sent and to whom."""
+
+    def rest(raw: bytes) -> tuple[bytes, bytes]:
+        head, _, body = raw.partition(b"\n\n")
+        return _WHO_AND_WHEN.sub(b"", head + b"\n"), body
+
+    return rest(one) == rest(other)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from reviewbot.answers import Answer, read_answers
+from reviewbot.bot.answering import NO_COMMAND
 from reviewbot.bot.site import Event, Site
 from reviewbot.ledger import (
     AnswerState,
@@ -18,7 +19,7 @@ from reviewbot.ledger import (
     MailRow,
     fold_title,
 )
-from reviewbot.mail import declared_change_id, has_diff, parse_mail, parse_subject
+from reviewbot.mail import declared_change_id, has_diff, header_text, parse_mail, parse_subject
 from reviewbot.model import (
     Mail,
     ReviewbotError,
@@ -34,6 +35,8 @@ from reviewbot.source.feed import Arrival, Feed
 _BATCH = 100
 # An archive's mails are remembered for so long: threads and revisions are found among them.
 REMEMBERED = timedelta(days=200)
+# Clocks that are set by hand differ by hours.
+_SKEW = timedelta(days=1)
 # No patch is so old: a clock without a battery.
 _NEVER = datetime(1971, 1, 1, tzinfo=UTC)
 
@@ -80,7 +83,7 @@ class Intake:
             for arrival in batch:
                 # a server gives the same mails again and again, and a list's mail comes over other lists, too
                 ids = read_head(arrival.raw).own if arrival.raw else ()
-                known = ids[0].decode("utf-8", "surrogateescape") if ids else ""
+                known = header_text(ids[0]) if ids else ""
                 # the first mail under a Message-ID counts
                 if known and (known in names or self._is_taken(known, name, arrival)):
                     continue
@@ -131,6 +134,7 @@ class Intake:
             title=fold_title(subject.title),
             kind=kind,
             counter=subject.counter,
+            revision=min(subject.revision or 1, 9999),
             change_id=declared_change_id([mail]),
             names=tuple(dict.fromkeys(above)),
             due=due,
@@ -162,7 +166,7 @@ class Intake:
             if isinstance(found, Answer):
                 ledger.add_answer(*about, found.command, found.rule, found.reason, now, AnswerState.NEW)
             else:
-                ledger.add_answer(*about, "?", None, found.text, now, AnswerState.MALFORMED, found.why)
+                ledger.add_answer(*about, NO_COMMAND, None, found.text, now, AnswerState.NEW, found.why)
 
     def _is_taken(self, message_id: str, source: str, arrival: Arrival) -> bool:
         """The source has another mail under this Message-ID, which came first and counts."""

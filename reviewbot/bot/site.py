@@ -60,6 +60,7 @@ class Site:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         replay: bool = False,
         via: Collection[str] = (),
+        failed: Mapping[str, ReviewbotError] | None = None,
     ) -> None:
         """`via` are the lists that surely have what `source` has.
 
@@ -73,8 +74,8 @@ class Site:
         self.replay, self.via = replay, tuple(via)
         self.settings = reply_settings(config)
         self.own = (self.settings.sender.email.lower(),)
-        self.troubles: list[ReviewbotError] = []
-        self.failed_sources: set[str] = set()
+        self.troubles: list[ReviewbotError] = [*(failed or {}).values()]
+        self.failed_sources = set(failed or ())  # what could not be opened or read in this pass
         self.mails = self.postings = self.queued = self.sent = 0
         waits = [config.policy.wait, *(table.wait for table in config.list.values())]
         self.least_wait = min(waits)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from glob import escape
 from pathlib import Path
 from typing import NamedTuple
 
@@ -142,23 +143,28 @@ class Weighing:
         return weighed._replace(verdict=verdict, drafts=()) if verdict is not None else weighed
 
     def _register(self, series: Series, members: Sequence[str], mails: Sequence[Mail]) -> Posting:
-        subjects = [series.cover.subject if series.cover else None, *(p.subject for p in series.patches[:1])]
         above = {name for mail in mails if mail.message_id in members for name in (*mail.references, mail.in_reply_to)}
         first = series.cover.mail if series.cover else series.patches[0].mail
-        # who would get a reply: whom a relay or list sends for
+        # who sent it, or whom a relay or list sent it for. Not whom the body names as author: anybody can write that
+        # and would be taken for the one whose series it is
         settings = replace(self.site.settings, is_list=lambda email: is_list(email, self.site.config))
-        found = recipients(first, series.cover.author if series.cover else series.patches[0].author, settings).author
+        found = recipients(first, first.sender, settings).author
         author = (found or first.sender).email.lower()
         return self.site.ledger.add_posting(
             members,
             revision=series.revision,
             subject=series.subject[:500],
             author=author,
-            titles=[fold_title(subject.title) for subject in subjects if subject is not None and subject.title],
+            titles=self._titles(series),
             change_id=series.change_id,
             answers=[name for name in above if name and name not in members],
             arrived=self.site.ledger.arrived(members) or self.site.now(),
         )
+
+    def _titles(self, series: Series) -> list[str]:
+        """Of the cover letter and the first patch, as the ledger has them."""
+        subjects = [series.cover.subject if series.cover else None, *(p.subject for p in series.patches[:1])]
+        return [fold_title(subject.title) for subject in subjects if subject is not None and subject.title]
 
     def _verdict(self, base: Weighed, row: Outgoing | None, *, manual: bool) -> Verdict | None:
         series, posting, terms = base.series, base.posting, base.terms
@@ -196,6 +202,11 @@ class Weighing:
         ]
         if newer:
             return Verdict(Reason.SUPERSEDED, f"v{newer[-1].revision} is known")
+        arrived = self.site.ledger.has_newer(
+            first.sender.email.lower(), self._titles(series), posting.revision, posting.arrived
+        )
+        if arrived:
+            return Verdict(Reason.SUPERSEDED, f"v{arrived} has come in")
         if row or manual:
             return None
         return self.caps(base, queued=True)
@@ -225,7 +236,7 @@ class Weighing:
         reviewed = self._run_rules(series)
         wanted = Selection(least=terms.severity, low=terms.confidence == "low", ignore=terms.ignore)
         answered = self.answering.answered(posting, reviewed.findings)
-        said = self.site.ledger.said(posting.series, posting.author)
+        said = self.site.ledger.said(posting, series.change_id, base.thread)
         known = {**{name: f"already said in <{by}>" for name, by in said.items()}, **answered}
         chosen = select(reviewed, wanted._replace(known=known))
         news = read_news(series, mails, chosen.shown, self.site.own)
@@ -314,7 +325,7 @@ class Weighing:
             max_mails=0 if row else most,
             template_dir=Path(directory).expanduser() if directory else None,
             author_only=terms.mode is Mode.AUTHOR,
-            opted_out=(*self.site.config.policy.opted_out, *self.site.ledger.opted_out()),
+            opted_out=(*self.site.config.policy.opted_out, *map(escape, self.site.ledger.opted_out())),
             robots=self.site.config.policy.bots,
             lists=None if draft else frozenset(terms.lists),
             is_list=lambda email: is_list(email, self.site.config),

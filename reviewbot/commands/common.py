@@ -42,8 +42,9 @@ def choose_rules(args: argparse.Namespace, config: Config) -> list[CodeRule]:
     rules = registry.load()
     chosen = tuple(name for names in args.select or () for name in names.split(",")) or config.select
     ignored = (*(name for names in args.ignore or () for name in names.split(",")), *config.ignore)
+    lists = (name for one in config.list.values() for name in one.ignore)
     known = {word for rule in rules for word in (rule.name, rule.name.split("/")[0], rule.id)}
-    for name in (*chosen, *ignored):
+    for name in (*chosen, *ignored, *config.policy.ignore, *lists):
         if name not in known:
             from difflib import get_close_matches
 

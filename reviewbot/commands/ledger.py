@@ -54,7 +54,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
         else:
             raise NotFoundError(f"'{clean(args.name)[:100]}' is not known: neither a mail of the archives nor a rule")
         if args.format == "json":
-            print(json.dumps(value, indent=1, ensure_ascii=False))
+            print(json.dumps(value, indent=1))
         else:
             for line in lines:
                 print(clean(line))
@@ -74,7 +74,7 @@ def _rule_name(ledger: Ledger, name: str) -> str | None:
 def _check(args: argparse.Namespace, ledger: Ledger) -> int:
     broken = ledger.check()
     if args.format == "json":
-        print(json.dumps({"sound": not broken, "broken": broken}, indent=1, ensure_ascii=False))
+        print(json.dumps({"sound": not broken, "broken": broken}, indent=1))
     else:
         for line in broken[:_MOST]:
             print(clean(line))
@@ -154,7 +154,7 @@ def _series(ledger: Ledger, posting: Posting) -> Iterator[str]:
             yield f"    check {check.state}: {check.result or 'to be posted'}  <{check.message_id}>"
     if rows:
         yield "findings:"
-    said = ledger.said(posting.series, posting.author)
+    said = ledger.said(posting, None, ())
     for row in rows:
         yield f"    {_row(row)}" + (f"  mailed in <{said[row.fingerprint]}>" if row.fingerprint in said else "")
     for answer in ledger.answers(posting.series):

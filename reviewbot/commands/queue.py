@@ -99,7 +99,7 @@ def subject_of(mail: Outgoing) -> str:
 
 def _list(args: argparse.Namespace, mails: Sequence[Outgoing]) -> None:
     if args.format == "json":
-        print(json.dumps([as_json(mail) for mail in mails], indent=1, ensure_ascii=False))
+        print(json.dumps([as_json(mail) for mail in mails], indent=1))
         return
     for mail in mails:
         who = f"{mail.author}" + (f" and {len(mail.recipients) - 1} more" if len(mail.recipients) > 1 else "")
@@ -131,7 +131,7 @@ def as_json(mail: Outgoing) -> dict[str, object]:
 def _show(args: argparse.Namespace, mails: Sequence[Outgoing]) -> None:
     if args.format == "json":
         found = [{**as_json(mail), "mail": mail.raw.decode("utf-8", "replace")} for mail in mails]
-        print(json.dumps(found, indent=1, ensure_ascii=False))
+        print(json.dumps(found, indent=1))
         return
     for mail in mails:
         # as it would go out; what could act on a terminal was taken out when it was made
@@ -177,13 +177,13 @@ def _approve(args: argparse.Namespace, config: Config, path: str) -> int:
             say(args, f"approved; a pass is at it ({holder}): this or the next one sends")
             return 0
         stack.callback(end_lease, ledger)
-        feeds = open_feeds(config, Path(path).parent)
+        feeds, failed = open_feeds(config, Path(path).parent)
         for feed in feeds.values():
             stack.callback(feed.close)
         tree = stack.enter_context(open_tree(args, config))
         bot = Bot(Site(
             config, ledger, rules=choose_rules(args, config), transport=lambda: open_transport(config.send),
-            tell=print_event, feeds=feeds, tree=None if isinstance(tree, str) else tree,
+            tell=print_event, feeds=feeds, tree=None if isinstance(tree, str) else tree, failed=failed,
         ))  # fmt: skip
         ledger.release_dead(datetime.now(UTC))
         bot.delivery.deliver([mail.message_id for mail in mails], at_once=True)

@@ -33,7 +33,8 @@ def run(args: argparse.Namespace, config: Config) -> int:
         reviewed = run_review(args, config, ground, rules, only)
     mails = make_replies(reviewed, settings)
     if not mails:
-        say(args, "no reply: there is nothing to say")
+        some = any(not finding.preexisting for finding in reviewed.shown)
+        say(args, f"no reply: {'nobody can be written to' if some else 'there is nothing to say'}")
     elif args.output is None:
         write_mbox(mails, sys.stdout.buffer)
         sys.stdout.flush()

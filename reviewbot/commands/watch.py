@@ -24,8 +24,9 @@ from reviewbot.bot.site import Event, Site
 from reviewbot.commands.common import choose_rules, open_tree, say
 from reviewbot.config import Config, parse_span
 from reviewbot.ledger import Ledger, LedgerError, MailState, ledger_path
-from reviewbot.model import ConfigError, InputError
+from reviewbot.model import ConfigError, InputError, ReviewbotError
 from reviewbot.output.text import clean
+from reviewbot.policy import Reason
 from reviewbot.send import Outcome, Result, open_transport
 from reviewbot.source.feed import Arrival, EpochFeed, Feed, LoreFeed
 
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
     with ExitStack() as stack:
         tree = stack.enter_context(open_tree(args, config))
         tree = None if isinstance(tree, str) else tree
-        feeds = open_feeds(config, Path(path).parent)
+        feeds, failed = open_feeds(config, Path(path).parent)
         for feed in feeds.values():
             stack.callback(feed.close)
         if since or until or args.dry_run:
@@ -62,13 +63,17 @@ def run(args: argparse.Namespace, config: Config) -> int:
             clock = Clock() if replay else None
             bot = Bot(Site(
                 config, ledger, rules=rules, transport=Rehearsal, tell=printer.tell, feeds=feeds, tree=tree,
-                now=clock or _now, replay=replay,
+                now=clock or _now, replay=replay, failed=failed,
             ))  # fmt: skip
             if clock:
                 play(bot, clock, feeds, since, until)
             else:
                 bot.run()
+            if not replay:
+                printer.tell_later(bot)
             printer.end(bot)
+            if config.send.server:
+                open_transport(config.send)  # raises where the way out is set up wrongly
         else:
             if (holder := stack.enter_context(only_one(path))) is not None:
                 say(args, f"note: another pass is at it ({holder}): nothing is done")
@@ -82,7 +87,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
                 raise LedgerError(f"ledger '{path}' is damaged, nothing is sent: {broken[0]}")
             bot = Bot(Site(
                 config, ledger, rules=rules, transport=lambda: open_transport(config.send), tell=print_event,
-                feeds=feeds, tree=tree,
+                feeds=feeds, tree=tree, failed=failed,
             ))  # fmt: skip
             number = ledger.begin_pass(_now())
             trouble = "died"
@@ -112,15 +117,22 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def open_feeds(config: Config, state: Path) -> dict[str, Feed]:
-    """The configured archives; nothing is contacted yet. `state` is where what is pulled is kept."""
+def open_feeds(config: Config, state: Path) -> tuple[dict[str, Feed], dict[str, ReviewbotError]]:
+    """The configured archives, and why others cannot be opened; nothing is contacted yet.
+
+    `state` is where what is pulled is kept.
+    """
     feeds: dict[str, Feed] = {}
+    failed: dict[str, ReviewbotError] = {}
     for name, source in config.source.items():
-        if source.git:
-            feeds[name] = EpochFeed(name, os.path.expanduser(source.git), state / "archives")
-        else:
-            feeds[name] = LoreFeed(name, source.lore, source.overlap)
-    return feeds
+        try:
+            if source.git:
+                feeds[name] = EpochFeed(name, os.path.expanduser(source.git), state / "archives")
+            else:
+                feeds[name] = LoreFeed(name, source.lore, source.overlap)
+        except InputError as error:
+            failed[name] = error
+    return feeds, failed
 
 
 @contextmanager
@@ -212,6 +224,19 @@ class _Rehearsal:
         if what in ("would send", "would queue", "would draft", "skipped", "waiting"):
             self.counts[what if what.startswith("would") else f"{what}, {event.reason}"] += 1
         print(line(event._replace(what=what, reason="" if event.reason == event.what else event.reason)))
+
+    def tell_later(self, bot: Bot) -> None:
+        """What waits for a time to come."""
+        ledger, now = bot.site.ledger, bot.site.now()
+        for mail in ledger.outgoing(MailState.READY):
+            if mail.next_try > now:
+                text = f"{mail.text or 'not before its time'}; next attempt {mail.next_try:%Y-%m-%d %H:%M}"
+                self.tell(Event("waiting", mail.target, "later", text))
+        for name, due in ledger.later(now):
+            posting = ledger.posting_of(name)
+            last = next(reversed(ledger.decisions(posting.id)), None) if posting else None
+            reason = last.reason if last else (ledger.mail_reason(name) or ("", Reason.WAITING, ""))[1]
+            self.tell(Event("waiting", name, reason, f"looked at again {due:%Y-%m-%d %H:%M}"))
 
     def end(self, bot: Bot) -> None:
         settled = {mail.target for mail in bot.site.ledger.outgoing() if mail.state is not MailState.READY}

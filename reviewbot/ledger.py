@@ -596,11 +596,16 @@ class Ledger:
         row = self._one("SELECT max(arrived) FROM mail JOIN place ON mail.id = place.mail WHERE source = ?", source)
         return _time(row[0]) if row[0] is not None else None
 
-    def pending(self, now: datetime) -> list[Pending]:
-        """The mails to look at, oldest first."""
+    def pending(self, now: datetime, max_age: timedelta) -> list[Pending]:
+        """The mails to look at, oldest first; also those to be looked at when they will be older than `max_age`.
+
+        Nothing waits for so long: that time was noted by a clock that was ahead.
+        """
         rows = self._all(
-            "SELECT message_id, arrived, sender FROM mail WHERE due <= ? ORDER BY arrived, id", _stamp(now)
-        )
+            "SELECT message_id, arrived, sender FROM mail WHERE due IS NOT NULL AND (due <= ? OR due > arrived + ?)"
+            " ORDER BY arrived, id",
+            _stamp(now), int(max_age.total_seconds()) + 86_400,
+        )  # fmt: skip
         return [Pending(row[0], _time(row[1]), row[2]) for row in rows]
 
     def later(self, now: datetime) -> list[tuple[str, datetime]]:
@@ -704,6 +709,7 @@ class Ledger:
         earlier revision, that it answers; else to the newest with the same author and title (`titles`
         folded), in the year before.
         """
+        answers = _near(tuple(answers))
         with self.transaction():
             old = self._one(
                 f"SELECT posting FROM member WHERE message_id IN ({_marks(members)}) ORDER BY posting LIMIT 1", *members
@@ -956,7 +962,8 @@ class Ledger:
         return [_outgoing(row) for row in self._all(f"{_OUTBOX} WHERE posting = ? ORDER BY id", posting)]
 
     def count_ours(self, message_ids: Collection[str]) -> int:
-        """How many of these are mails of ours."""
+        """How many of these, the first and the last of which count, are mails of ours."""
+        message_ids = _near(tuple(message_ids))
         sql = f"SELECT count(*) FROM outbox WHERE message_id IN ({_marks(message_ids)})"
         return int(self._one(sql, *message_ids)[0])
 

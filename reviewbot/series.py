@@ -499,7 +499,8 @@ def _plain(mail: Mail, *, root: bool = False) -> EmailMessage:
     if mail.in_reply_to and not root:
         message["In-Reply-To"] = f"<{mail.in_reply_to}>"
     if mail.references and not root:
-        message["References"] = " ".join(f"<{name}>" for name in mail.references)
+        # b4's time grows with their number squared; the last are those that a patch is found by
+        message["References"] = " ".join(f"<{name}>" for name in mail.references[-_DEPTH:])
     message["Content-Type"] = 'text/plain; charset="utf-8"'
     message["Content-Transfer-Encoding"] = "8bit"
     body = "\n".join(mail.body) + "\n"

@@ -363,3 +363,40 @@ def test_thousands_of_answers_to_nothing_are_not_read_for_every_posting(
     world.wait(days=31)
     world.run()
     assert set(states(world)) == {AnswerState.REFUSED}
+
+
+def test_on_a_list_that_writes_its_own_from_nobody_speaks_for_the_author(tmp_path: Path, world: World) -> None:
+    key = SigningKey(LIST.encode().ljust(32)[:32])
+    user, domain = LIST.split("@")
+    file = tmp_path / "keys" / "ed25519" / domain / user / "default"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(base64.b64encode(key.verify_key.encode()))
+    munged = f'"Ada Ranger via linux-mm" <{LIST}>'
+    world.post(series(old_name("a"), sender=munged, headers=[f"Reply-To: Ada Ranger <{ADA}>"]))
+    stop = answer("reviewbot: stop", LIST)
+    world.post([signed(stop.replace(b"Somebody", b'"Eve via linux-mm"'), LIST, key)])
+    world.wait(hours=2)
+    assert [sent.recipients for sent in world.run()] == [(ADA, LIST)]
+    assert states(world) == [AnswerState.REFUSED]
+    with world.ledger() as ledger:
+        assert ledger.opted_out() == []
+
+
+def test_who_names_somebody_else_as_author_in_the_body_does_not_speak_for_his_series(world: World) -> None:
+    (eves,) = series(clean("zz"), key="eve", sender=f"Eve <{EVE}>")
+    eves = eves.replace(b"misc: eve: step 1", b"misc: lumen: step 1")
+    world.post([eves.replace(b"\nWalk step", f"\nFrom: Ada Ranger <{ADA}>\n\nWalk step".encode(), 1)])
+    world.post([said("reviewbot: wontfix mmap-lock because I say so", EVE, to="eve-v1-1@example.org")])
+    world.post(series(old_name("a")))
+    world.wait(hours=2)
+    assert [sent.recipients for sent in world.run()] == [(ADA, LIST)]
+
+
+def test_a_line_that_is_no_command_is_kept_with_the_reason(world: World) -> None:
+    first_mail(world)
+    world.post([said("reviewbot: wontfx ML01 because")])
+    world.run()
+    with world.ledger() as ledger:
+        posting = ledger.posting_of(FIRST)
+        assert posting is not None
+        assert [one.state for one in ledger.answers(posting.series)] == [AnswerState.MALFORMED]

@@ -7,6 +7,9 @@ said of a patch. Only words to the bot are proven (test_bot_answers).
 
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
 import sys
 import time
 from email import policy
@@ -21,8 +24,9 @@ from mails import AUTHOR, mail, reply
 from world import LIST, OLD_NAME, RAW_CALL, Sending, World, clean, diff, old_name, raw_call, series
 
 from reviewbot import engine
+from reviewbot.bot.weighing import Weighed, Weighing
 from reviewbot.finding import Review
-from reviewbot.ledger import MailState
+from reviewbot.ledger import MailState, Outgoing
 from reviewbot.model import Series
 from reviewbot.policy import Reason
 
@@ -491,3 +495,150 @@ def test_no_more_than_one_mail_goes_to_many_recipients(world: World) -> None:
     (sent,) = world.run()
     assert len(sent.recipients) <= 501
     assert world.states() == [MailState.SENT]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"Message-ID: <odd", b"Message-ID: <\xffodd"),
+        (b"Subject: [PATCH]", b"Subject: [PATCH] =?utf-7?q?+2AA-?="),
+        (b"Subject: [PATCH]", b"Subject: [PATCH] \\ud800 =?utf-8?q?x?="),
+        (b"\n\nWalk", b'\nContent-Type: text/plain; charset="utf-7"\n\nchange-id: +2AA-\n\nWalk'),
+        (b"From: ", b"From: =?utf-7?q?+2AA-?= "),
+    ],
+)
+def test_half_a_character_stops_nothing(world: World, old: bytes, new: bytes) -> None:
+    (odd,) = series(clean("b"), key="odd")
+    assert old in odd
+    world.post([odd.replace(old, new, 1), *series(old_name("a"))])
+    world.wait(hours=2)
+    assert [sent.message["In-Reply-To"] for sent in world.run()] == ["<lumen-v1-1@example.org>"]
+    assert world.run() == []
+
+
+SECOND = """\
+[source.aaa]
+git = "{directory}/aaa"
+list = "linux-aaa@example.org"
+[list."linux-aaa@example.org"]
+mode = "author+list"
+send = "auto"
+"""
+
+
+def test_what_a_second_archive_has_under_the_same_name_changes_no_reply(tmp_path: Path) -> None:
+    world = World(tmp_path, "")
+    world.file.write_text(world.file.read_text() + SECOND.replace("{directory}", str(tmp_path)))
+    world.post_to("aaa", [])
+    world.post(series(old_name("a")))
+    world.run()
+    forged = series(old_name("evil"), sender="Eve <eve@example.com>")[0]
+    world.post_to("aaa", [forged.replace(b"To: linux-mm@", b"To: victim@innocent.example, linux-mm@")])
+    world.wait(hours=2)
+    (sent,) = world.run()
+    assert sent.recipients == ("ada@example.org", "linux-mm@example.org")
+    assert "drivers/misc/a.c" in sent.text
+
+
+@pytest.mark.parametrize("days", [-20_000, -30, 30])
+def test_one_pass_with_a_wrong_clock_loses_nothing(world: World, days: int) -> None:
+    world.post(series(old_name("a")))
+    if days > 0:
+        world.run()
+    right = world.now
+    world.wait(days=days)
+    assert world.run() == []
+    world.now = right
+    world.wait(hours=3)
+    assert len(world.run()) == 1
+
+
+def test_an_archive_that_cannot_be_read_for_a_day_loses_nothing(world: World) -> None:
+    world.post(series(old_name("a")))
+    world.run()
+    epoch, away = world.archive / "git" / "0.git", world.directory / "away"
+    epoch.rename(away)
+    subprocess.run(["git", "init", "-q", "--bare", str(epoch)], check=True)  # a mirror that is being made anew
+    for hours in (2, 25):
+        world.wait(hours=hours)
+        with pytest.raises(AssertionError):  # the pass tells of its trouble
+            world.run()
+    shutil.rmtree(epoch)
+    away.rename(epoch)
+    world.wait(hours=1)
+    assert len(world.run()) == 1
+
+
+@pytest.mark.parametrize("change", ["change-id: 20241120-lumen-1\n", ""])
+def test_who_takes_a_series_over_is_not_told_again(world: World, change: str) -> None:
+    notes = [change] if change else []
+    world.post(series(old_name("a"), notes=notes))
+    world.wait(hours=2)
+    assert len(world.run()) == 1
+    above = None if change else "lumen-v1-1@example.org"
+    world.post(series(old_name("a"), revision=2, sender="Bo <bo@example.net>", notes=notes, above=above))
+    world.wait(hours=2)
+    assert world.run() == []
+    assert ("lumen-v2-1@example.org", Reason.ALREADY_SAID) in world.reasons()
+
+
+def test_a_newer_revision_with_a_date_of_1970_is_newer(world: World) -> None:
+    world.post(series(old_name("a")))
+    world.run()
+    world.wait(minutes=50)
+    (second,) = series(clean("a"), revision=2)
+    world.post([re.sub(rb"(?m)^Date: .*$", b"Date: Thu, 01 Jan 1970 00:00:00 +0000", second)])
+    world.wait(minutes=40)
+    assert world.run() == []
+    assert ("lumen-v1-1@example.org", Reason.SUPERSEDED) in world.reasons()
+
+
+def test_of_one_sender_only_so_many_postings_are_looked_at_in_a_day(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reviewbot.bot._POSTINGS", 3)
+    world.post([mail for n in range(6) for mail in series(clean(f"c{n}"), key=f"flood{n}")])
+    world.wait(hours=2)
+    world.run()
+    assert [reason for _, reason in world.reasons()] == [Reason.NOTHING_FOUND] * 3
+    assert [reason for _, reason in world.reasons("waiting")] == [Reason.CAP_AUTHOR] * 3
+
+
+def test_a_reference_list_of_megabytes_costs_little(world: World) -> None:
+    chain = "References: " + "\n ".join(f"<{n}-{'x' * 40}@example.net>" for n in range(40_000))
+    world.post(series(old_name("a"), headers=[chain]))
+    world.wait(hours=2)
+    (sent,) = world.run()
+    assert len(sent.message["References"]) < 32_768
+
+
+def test_a_bug_on_one_mail_that_is_due_does_not_stop_the_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.post([*series(old_name("a")), *series(old_name("b"), key="other", sender="Bo <bo@example.net>")])
+    world.wait(hours=2)
+    weigh = Weighing.weigh
+
+    def broken(self: Weighing, name: str, row: Outgoing | None = None, *, manual: bool = False) -> Weighed:
+        if row is not None and name.startswith("lumen"):
+            raise OverflowError("too much")
+        return weigh(self, name, row, manual=manual)
+
+    monkeypatch.setattr(Weighing, "weigh", broken)
+    with pytest.raises(AssertionError):  # the pass tells of it
+        world.run()
+    assert [sent.message["In-Reply-To"] for sent in world.out] == ["<other-v1-1@example.org>"]
+    monkeypatch.undo()
+    world.wait(hours=2)
+    assert len(world.run()) == 1
+
+
+def test_drafts_for_one_list_do_not_silence_another(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    text = world.file.read_text().replace("[policy]\n", "[policy]\nmax-per-day = 2\n")
+    world.file.write_text(text + SECOND.replace("{directory}", str(tmp_path)).replace('"author+list"', '"draft"'))
+    people = [f"P{n} <p{n}@example.net>" for n in range(4)]
+    drafts = [m for n, who in enumerate(people) for m in series(old_name(f"d{n}"), key=f"d{n}", sender=who)]
+    world.post_to("aaa", [raw.replace(b"To: linux-mm@", b"To: linux-aaa@") for raw in drafts])
+    world.wait(minutes=5)
+    world.post(series(old_name("a")))
+    world.wait(hours=2)
+    assert len(world.run()) == 1

@@ -114,7 +114,7 @@ class Scene:
         found = [f"{name} {count} times" for name, count in Counter(self.ids()).items() if count > 1]
         with self.ledger() as ledger:
             found += ledger.check()
-            found += [f"waits: {one.message_id}" for one in ledger.pending(self.world.now)]
+            found += [f"waits: {one.message_id}" for one in ledger.pending(self.world.now, timedelta(days=7))]
             found += [f"{one.state}: {one.message_id}" for one in ledger.outgoing() if one.state is not MailState.SENT]
             if self.archiving:
                 found += [f"not archived: {one.message_id}" for one in ledger.outgoing() if not one.archived]

@@ -265,7 +265,7 @@ def test_what_a_person_named_is_new_to_an_archive(ledger: Ledger) -> None:
     add(ledger, "a@x", source="", place="", due=None)
     assert not ledger.add_place("a@x", "walk", "0:aa")
     assert add(ledger, "a@x")
-    assert [one.message_id for one in ledger.pending(NOW)] == ["a@x"]
+    assert [one.message_id for one in ledger.pending(NOW, timedelta(days=7))] == ["a@x"]
     assert ledger.places("a@x") == [("walk", "0:aa")]
 
 

@@ -67,7 +67,7 @@ class Bot:
 
     def consider(self) -> None:
         """Look at every posting that is due. One that cannot be dealt with costs only itself."""
-        for pending in self.site.ledger.pending(self.site.now()):
+        for pending in self.site.ledger.pending(self.site.now(), self.site.config.policy.max_age):
             if not self.site.ledger.is_pending(pending.message_id):
                 continue  # settled together with another mail of its posting
             self.site.renew()
@@ -143,7 +143,7 @@ class Bot:
 
     def _refuse(self, weighed: Weighed, members: Sequence[str], verdict: Verdict) -> None:
         posting, due = weighed.posting, None
-        if verdict.reason is Reason.TOO_OLD and not self._is_awake():
+        if verdict.reason is Reason.TOO_OLD and not self.site.replay and not self._is_awake():
             # no archive has anything newer: perhaps it is our clock that is ahead
             verdict = verdict._replace(final=False)
         if not verdict.final:

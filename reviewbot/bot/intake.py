@@ -145,9 +145,12 @@ class Intake:
     def _arrived(self, mail: Mail, arrived: datetime) -> datetime:
         """When a new mail arrived: as the archive says, and where that is long ago (a clock that was reset) the mail.
 
-        The later of both: what is old by both was imported, and what is told by neither arrives now.
+        The later of both: what is old by both was imported, and what is told by neither arrives now. Where archive
+        and mail agree on a time to come, it is our own clock that is wrong.
         """
         now = self.site.now()
+        if arrived > now + _SKEW and mail.date is not None and abs(mail.date - arrived) < _SKEW:
+            return arrived
         if arrived < now - REMEMBERED:
             arrived = max((when for when in (arrived, mail.date) if when is not None and when > _NEVER), default=now)
         return min(arrived, now)

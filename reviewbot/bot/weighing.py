@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from glob import escape
 from pathlib import Path
 from typing import NamedTuple
 
+from reviewbot.base import find_base
 from reviewbot.bot.answering import Answering
 from reviewbot.bot.archives import parse
 from reviewbot.bot.site import Site
@@ -30,6 +31,7 @@ from reviewbot.ledger import (
     fold_title,
 )
 from reviewbot.model import (
+    BaseHow,
     Mail,
     ReviewbotError,
     Series,
@@ -63,6 +65,8 @@ from reviewbot.revisions import find_series
 from reviewbot.selection import FOLDED, IGNORED, PREEXISTING, Selection, folded, select
 
 _DAY = timedelta(days=1)
+# A mail that claims to be so much older or newer than its arrival has a wrong date.
+_WRONG = timedelta(days=60)
 # Mails of ours above a posting: who posts in answer to so many of them is a program that nothing else gives away.
 _TURNS = 5
 # How the reasons begin why a finding that was said or answered is not said again.
@@ -233,7 +237,7 @@ class Weighing:
 
     def _review(self, base: Weighed, mails: Sequence[Mail], row: Outgoing | None) -> Weighed:
         series, posting, terms = base.series, base.posting, base.terms
-        reviewed = self._run_rules(series)
+        reviewed = self._run_rules(series, posting.arrived)
         wanted = Selection(least=terms.severity, low=terms.confidence == "low", ignore=terms.ignore)
         answered = self.answering.answered(posting, reviewed.findings)
         said = self.site.ledger.said(posting, series.change_id, base.thread)
@@ -287,8 +291,13 @@ class Weighing:
             )
         return weighed._replace(drafts=tuple(drafts))
 
-    def _run_rules(self, series: Series) -> Review:
+    def _run_rules(self, series: Series, arrived: datetime) -> Review:
         files = None
+        mail = series.cover.mail if series.cover else series.patches[0].mail
+        wrong = mail.date is None or abs(mail.date - arrived) > _WRONG
+        if wrong and series.base.how in (BaseHow.DATE, BaseHow.UNKNOWN):
+            # the sender's clock is wrong: the archive's tells which kernel was the newest
+            series = series._replace(base=find_base(None, [patch.subject for patch in series.patches], [arrived]))
         if self.site.tree is not None:
             try:
                 found = self.site.tree.find_base(series)

@@ -338,7 +338,7 @@ def test_odd_message_ids_are_names_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_references_that_tie_all_threads_together_cost_little(world: World) -> None:
-    many = [series(clean("a"), key=f"k{n}", minute=n % 60)[0] for n in range(400)]
+    many = [series(clean("a"), key=f"k{n}", sender=f"P{n} <p{n}@example.net>")[0] for n in range(400)]
     names = [f"k{n}-v1-1@example.org" for n in range(400)]
     ties = [
         mail("Re: all", "Hello.\n", f"tie-{n}@example.com", sender=EVE, in_reply_to=names[n], references=names[:n])

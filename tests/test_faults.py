@@ -239,7 +239,7 @@ def test_a_pass_that_is_killed_anywhere_is_made_good_by_the_next(scene: Scene) -
         assert scene.quiet().out == ""
         assert len(set(scene.ids())) == 5
 
-    assert killed_at(scene, 31, after) == []
+    assert killed_at(scene, 151, after) == []
 
 
 def test_a_pass_that_is_killed_at_a_second_version_is_made_good_by_the_next(scene: Scene) -> None:
@@ -250,7 +250,7 @@ def test_a_pass_that_is_killed_at_a_second_version_is_made_good_by_the_next(scen
     scene.world.wait(hours=3)
     scene.world.post(V2)
     scene.world.wait(hours=2)
-    assert killed_at(scene, 61, scene.recover) == []
+    assert killed_at(scene, 211, scene.recover) == []
 
 
 def test_the_very_first_pass_may_be_killed_anywhere(scene: Scene) -> None:
@@ -259,7 +259,7 @@ def test_the_very_first_pass_may_be_killed_anywhere(scene: Scene) -> None:
     trace = scene.world.directory / "trace"
     scene.watch(trace=str(trace))
     kinds = trace.read_text().splitlines()
-    for number in range(1, len(kinds) + 1) if ALL else range(1, len(kinds) + 1, 5):
+    for number in range(1, len(kinds) + 1) if ALL else range(1, len(kinds) + 1, 11):
         start.restore()
         assert scene.watch(stop_at=number).code == -signal.SIGKILL
         scene.quiet()
@@ -284,7 +284,7 @@ def test_without_a_trace_in_the_archive_a_mail_goes_out_at_most_once(scene: Scen
     wanted = sorted(scene.ids())
     assert len(wanted) == 3
     first = kinds.index("sql INSERT INTO claim")
-    points = [n for n, kind in enumerate(kinds, 1) if n > first and (ALL or n % 7 == 0 or kind.startswith("smtp"))]
+    points = [n for n, kind in enumerate(kinds, 1) if n > first and (ALL or n % 41 == 0 or kind.startswith("smtp"))]
     doubtful = 0
     for number in points:
         start.restore()
@@ -513,8 +513,7 @@ def test_wrong_clocks_lose_nothing_and_hold_nothing_up(scene: Scene, when: str, 
     too_old = when.startswith("2001") and date and "Jun 2100" not in date
     with scene.ledger() as ledger:
         reasons = {decision.reason for _, decision in ledger.recent(9) if decision}
-    # the kernel of 1970 has nothing that our rules know: it was reviewed, and there is nothing to say
-    assert reasons == {"too-old" if too_old else "nothing-found" if "Jan 1970" in date else "sent"}
+    assert reasons == {"too-old" if too_old else "sent"}
     assert len(scene.server.mails) == (3 if reasons == {"sent"} else 0)
     scene.recover()
     assert scene.wrong() == []

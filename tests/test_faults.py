@@ -187,14 +187,19 @@ def primed(scene: Scene) -> None:
 
 
 def chosen(kinds: Sequence[str], stride: int) -> list[int]:
-    """Numbers of points: all on the way of the second mail, the first of each kind but reads, and each `stride`th."""
+    """Numbers of points: all but reads on the way of the second mail, the first of each kind, and each `stride`th."""
     if ALL:
         return list(range(1, len(kinds) + 1))
     claims = [n for n, kind in enumerate(kinds, 1) if kind == "sql INSERT INTO claim"]
     begin = claims[1] if len(claims) > 1 else claims[0] if claims else len(kinds)
     end = next((n for n, kind in enumerate(kinds, 1) if n > begin and kind == "sql INSERT INTO decision"), begin) + 2
     return sorted(
-        {n for n in range(1, len(kinds) + 1) if n % stride == 0 or begin <= n <= end}
+        {
+            n
+            for n, kind in enumerate(kinds, 1)
+            # who dies at a read leaves what the write before it left
+            if n % stride == 0 or (begin <= n <= end and not kind.startswith("sql SELECT"))
+        }
         | {kinds.index(kind) + 1 for kind in set(kinds) if not kind.startswith("sql SELECT")}
     )
 

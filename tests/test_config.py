@@ -268,3 +268,27 @@ def test_a_time_is_a_number_and_a_letter() -> None:
         timedelta(),
     ]  # fmt: skip
     assert [parse_span(text) for text in ("", "h", "1", "1y", "1h ", "-1h", "1.5h", "9999999s", "1h\n")] == [None] * 9
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "[policy]\nopted-out = ['Ann <ann@example.org>']",
+            "'policy.opted-out' in 'FILE': 'Ann <",
+        ),
+        ("[policy]\nmaintainers = ['nobody']", "'policy.maintainers' in 'FILE': 'nobody' is no mail address"),
+        ("[policy]\nbots = ['bot']", "'policy.bots' in 'FILE': 'bot' is no mail address"),
+        ("[policy]\nwait = '8d'", "'policy.wait' must be less than 'policy.max-age'"),
+        ("[list.'a@example.org']\nwait = '7d'", "'list.\"a@example.org\".wait' must be less than 'policy.max-age'"),
+        ("[send]\nport = 99999", "'send.port' must be a port, not 99999"),
+        ("[send]\ntimeout = '0s'", "'send.timeout' must not be nothing"),
+        ("[patchwork]\nurl = 'https://example.org'", "'patchwork' in 'FILE' needs url, project and token-file"),
+        ("[source.x]\ngit = 'x'\nlist = 'x'", "'source.x.list' in 'FILE': 'x' is no mail address"),
+    ],
+)
+def test_what_cannot_be_meant_is_said_when_it_is_read(file: Path, text: str, said: str) -> None:
+    file.write_text(text + "\n")
+    with pytest.raises(ConfigError) as raised:
+        load_config(str(file))
+    assert str(raised.value).startswith(said.replace("FILE", str(file)))

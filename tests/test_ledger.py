@@ -601,3 +601,10 @@ def test_opting_out_knows_no_case_and_can_be_undone(ledger: Ledger) -> None:
     assert ledger.opted_out() == [ANN]
     ledger.opt_in("ANN@example.org")
     assert ledger.opted_out() == []
+
+
+def test_a_rules_findings_are_named_with_their_own_series(ledger: Ledger) -> None:
+    for who, name in ((ANN, "1@x"), (EVE, "2@x")):
+        add(ledger, name, sender=who)
+        ledger.record(post(ledger, name, author=who), [seen("same")], ["same"], ["a/b"], NOW)
+    assert [name for _, name in ledger.findings_of_rule("a/b", 9)] == ["2@x", "1@x"]

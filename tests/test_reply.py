@@ -25,6 +25,7 @@ from reviews import DIFF, at, finding, patch_of, raw_mail, replace, review
 from test_output import hostile_review, hostile_text
 
 import reviewbot.reply
+from reviewbot.config import Config, ReplyConfig
 from reviewbot.finding import Fault, Finding, Fold, Review
 from reviewbot.mail import parse_mail, split_mbox
 from reviewbot.model import Address, Confidence, ConfigError, Severity, SpanKind
@@ -43,6 +44,7 @@ from reviewbot.reply import (
     header_text,
     make_replies,
     message_id,
+    reply_settings,
     rules_of,
     serialise,
     series_target,
@@ -975,3 +977,18 @@ def test_mutt_reads_the_drafts(tmp_path: Path) -> None:
     copied = [read(mail) for mail in split_mbox((tmp_path / "copy").read_bytes())]
     assert [mail["Message-ID"] for mail in copied] == [mail["Message-ID"] for mail in mails]
     assert [mail.get_content().rstrip() for mail in copied] == [mail.get_content().rstrip() for mail in mails]
+
+
+def test_a_template_directory_that_is_not_there_or_makes_nothing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot open template directory"):
+        reply_to(raw_mail(), replace(BOT, template_dir=tmp_path / "none"))
+    (tmp_path / "patch.j2").write_text("")
+    with pytest.raises(ConfigError, match=r"template 'patch\.j2' makes an empty mail"):
+        reply_to(raw_mail(), replace(BOT, template_dir=tmp_path))
+
+
+@pytest.mark.parametrize("domain", ["localhost", "a b", "example.org>", "-"])
+def test_the_domain_of_message_ids_is_one(domain: str) -> None:
+    config = Config(reply=ReplyConfig(sender="B <b@example.org>", domain=domain))
+    with pytest.raises(ConfigError, match=r"'reply\.domain' must be a domain"):
+        reply_settings(config)

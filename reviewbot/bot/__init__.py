@@ -22,21 +22,9 @@ from reviewbot.bot.delivery import Delivery
 from reviewbot.bot.intake import REMEMBERED, Intake
 from reviewbot.bot.site import Event, Site
 from reviewbot.bot.weighing import Weighed, Weighing
-from reviewbot.ledger import (
-    WAITING,
-    LedgerError,
-    MailState,
-    Posting,
-)
-from reviewbot.model import (
-    ConfigError,
-    ReviewbotError,
-    TemporaryError,
-)
-from reviewbot.policy import (
-    Reason,
-    Verdict,
-)
+from reviewbot.ledger import WAITING, LedgerError, MailState, Posting
+from reviewbot.model import ConfigError, ReviewbotError, TemporaryError
+from reviewbot.policy import Reason, Verdict
 
 # When what cannot be decided is looked at again.
 _AGAIN = timedelta(minutes=10)

@@ -9,10 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from reviewbot.bot.site import Event, Site
-from reviewbot.model import (
-    ReviewbotError,
-    TemporaryError,
-)
+from reviewbot.model import ReviewbotError, TemporaryError
 from reviewbot.patchwork import Patchwork, Posted, State, is_configured
 
 # When a check that could not be posted is tried again; doubled each time.

@@ -16,22 +16,9 @@ from reviewbot.bot.answering import Answering
 from reviewbot.bot.intake import Intake
 from reviewbot.bot.site import Event, Site
 from reviewbot.bot.weighing import Draft, Weighed, Weighing, count
-from reviewbot.ledger import (
-    MailState,
-    Outgoing,
-    Posting,
-)
-from reviewbot.model import (
-    ConfigError,
-    InputError,
-    ReviewbotError,
-    TemporaryError,
-)
-from reviewbot.policy import (
-    Mode,
-    Reason,
-    Verdict,
-)
+from reviewbot.ledger import MailState, Outgoing, Posting
+from reviewbot.model import ConfigError, InputError, ReviewbotError, TemporaryError
+from reviewbot.policy import Mode, Reason, Verdict
 from reviewbot.send import Outcome, Transport, sign
 
 # When a mail that a cap holds back is looked at again.

@@ -21,34 +21,11 @@ from reviewbot.bot.archives import parse
 from reviewbot.bot.site import Site
 from reviewbot.engine import review
 from reviewbot.finding import Finding, Review
-from reviewbot.ledger import (
-    FindingState,
-    MailState,
-    Outgoing,
-    Posting,
-    Row,
-    Seen,
-    fold_title,
-)
-from reviewbot.model import (
-    BaseHow,
-    Mail,
-    ReviewbotError,
-    Series,
-)
+from reviewbot.ledger import FindingState, MailState, Outgoing, Posting, Row, Seen, fold_title
+from reviewbot.model import BaseHow, Mail, ReviewbotError, Series
 from reviewbot.news import News, read_news
 from reviewbot.patchwork import is_configured, states
-from reviewbot.policy import (
-    Mode,
-    Reason,
-    Sent,
-    Terms,
-    Verdict,
-    is_list,
-    judge_caps,
-    judge_series,
-    terms_of,
-)
+from reviewbot.policy import Mode, Reason, Sent, Terms, Verdict, is_list, judge_caps, judge_series, terms_of
 from reviewbot.reply import (
     Earlier,
     History,
@@ -263,7 +240,7 @@ class Weighing:
         }
         weighed = base._replace(review=chosen, fixed=fixed, said_by=others)
         if not chosen.shown:
-            return weighed._replace(verdict=_silence(chosen, others))
+            return weighed._replace(verdict=_silence(chosen))
         earlier = dict.fromkeys(Earlier(one.rule, one.path, one.last) for one in fixed)
         history = History(tuple(earlier), len(still))
         room = len(series.patches) if row else max(1, self._room(base))
@@ -388,7 +365,7 @@ def _gone(news: News, series: Series) -> frozenset[int]:
     return frozenset(index for index in patches if news.retraction(index) or news.application(index))
 
 
-def _silence(chosen: Review, others: Mapping[str, str]) -> Verdict:
+def _silence(chosen: Review) -> Verdict:
     """Why a review says nothing."""
     hidden = [finding for finding in chosen.findings if not finding.preexisting]
     whys = [finding.why_not_shown or "" for finding in hidden]
@@ -403,7 +380,6 @@ def _silence(chosen: Review, others: Mapping[str, str]) -> Verdict:
             return Verdict(reason, f"{count(len(said), 'finding')}: {said[0]}"[:200])
     if any(why in ("low confidence", "severity") for why in whys):
         return Verdict(Reason.BELOW_MINIMUM, f"{count(len(hidden), 'finding')} below the list's minimum")
-    del others
     old = sum(finding.why_not_shown == PREEXISTING for finding in chosen.findings)
     return Verdict(Reason.NOTHING_FOUND, f"{count(old, 'finding')} from before the patches" if old else "")
 

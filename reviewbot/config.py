@@ -277,8 +277,9 @@ def _check(config: Config, file: str) -> None:
         raise ConfigError(f"'send.port' must be a port, not {config.send.port} (in '{file}')")
     if not config.send.timeout:
         raise ConfigError(f"'send.timeout' must not be nothing (in '{file}')")
-    patchwork = (config.patchwork.url, config.patchwork.project, config.patchwork.token_file)
-    if any(patchwork) and not all(patchwork):
+    # an address alone is for `lore`, which takes it
+    patchwork = (config.patchwork.project, config.patchwork.token_file)
+    if any(patchwork) and not (config.patchwork.url and all(patchwork)):
         raise ConfigError(f"'patchwork' in '{file}' needs url, project and token-file")
     for where, wait in (("policy", config.policy.wait), *((f'list."{n}"', t.wait) for n, t in config.list.items())):
         if wait >= config.policy.max_age:

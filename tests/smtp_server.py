@@ -17,7 +17,7 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -209,8 +209,10 @@ def smtp_server(
         listener.close()
         for one in dialogues:
             for transport in (one.transport, one._original_transport):
-                if transport:
-                    transport.abort()  # type: ignore[attr-defined]
+                # of a TLS connection that is closed already Python 3.11.2 has nothing left to abort
+                with suppress(AttributeError):
+                    if transport:
+                        transport.abort()  # type: ignore[attr-defined]
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()

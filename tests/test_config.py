@@ -283,7 +283,10 @@ def test_a_time_is_a_number_and_a_letter() -> None:
         ("[list.'a@example.org']\nwait = '7d'", "'list.\"a@example.org\".wait' must be less than 'policy.max-age'"),
         ("[send]\nport = 99999", "'send.port' must be a port, not 99999"),
         ("[send]\ntimeout = '0s'", "'send.timeout' must not be nothing"),
-        ("[patchwork]\nurl = 'https://example.org'", "'patchwork' in 'FILE' needs url, project and token-file"),
+        (
+            "[patchwork]\nurl = 'https://example.org'\nproject = 'x'",
+            "'patchwork' in 'FILE' needs url, project and token-file",
+        ),
         ("[source.x]\ngit = 'x'\nlist = 'x'", "'source.x.list' in 'FILE': 'x' is no mail address"),
     ],
 )

@@ -446,8 +446,8 @@ def test_the_reply_stands_in_the_thread_of_a_real_archive_and_the_next_pass_know
         for n in (1, 2):
             below = (
                 rf"<b>Re: \[PATCH {n}/2\] misc: lumen: step {n}</b>\n"
-                rf'  \S+ \S+ ` <a\nhref="#m\w+">\[PATCH {n}/2\] misc: lumen: step {n}</a> Ada Ranger\n'
-                r"<b>@ \S+ \S+   ` reviewbot</b>\n"
+                rf'  \S+ +\S+ ` <a\nhref="#m\w+">\[PATCH {n}/2\] misc: lumen: step {n}</a> Ada Ranger\n'
+                r"<b>@ \S+ +\S+   ` reviewbot</b>\n"
             )
             assert re.search(below, page), page
         # the pass sees what it said

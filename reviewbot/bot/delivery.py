@@ -69,20 +69,7 @@ class Delivery:
         reason = {MailState.DRAFT: Reason.DRAFT, MailState.QUEUED: Reason.AWAITING_APPROVAL}.get(state)
         put = []
         for draft in weighed.drafts:
-            done = self.site.ledger.put(
-                draft.message_id,
-                posting=posting,
-                author=draft.recipients[0],
-                target=draft.target,
-                kind=draft.kind,
-                recipients=draft.recipients,
-                lists=draft.lists,
-                raw=draft.raw,
-                fingerprints=draft.fingerprints,
-                state=state,
-                manual=manual,
-                now=self.site.now(),
-            )
+            done = self._put(draft, posting, state, manual=manual)
             if not done:
                 continue
             put.append(draft.message_id)
@@ -203,7 +190,7 @@ class Delivery:
             # what a person approved goes out as it was approved, perhaps to fewer people, or not at all
             fewer = set(draft.recipients) <= set(recipients) and _same(draft.raw, raw)
             state = MailState.QUEUED if mail.manual and not fewer else MailState.READY
-            self._replace(mail, draft, weighed.posting, state)
+            self._put(draft, weighed.posting, state, manual=mail.manual and state is MailState.READY)
             if mail.manual and not fewer:
                 text = "it is not what was approved any more: look at it again"
                 self.site.ledger.move(mail.id, state, Reason.AWAITING_APPROVAL, text, manual=False)
@@ -220,9 +207,9 @@ class Delivery:
             self._decide(mail, verdict.reason, verdict.text, final=True)
         self.site.tell(Event("skipped", mail.target, verdict.reason, verdict.text, posting.subject))
 
-    def _replace(self, mail: Outgoing, draft: Draft, posting: Posting, state: MailState) -> None:
-        self.site.ledger.put(
-            mail.message_id,
+    def _put(self, draft: Draft, posting: Posting, state: MailState, *, manual: bool) -> bool:
+        return self.site.ledger.put(
+            draft.message_id,
             posting=posting,
             author=draft.recipients[0],
             target=draft.target,
@@ -232,7 +219,7 @@ class Delivery:
             raw=draft.raw,
             fingerprints=draft.fingerprints,
             state=state,
-            manual=mail.manual and state is MailState.READY,
+            manual=manual,
             now=self.site.now(),
         )
 

@@ -1178,11 +1178,6 @@ class Ledger:
             _answer(row) for row in self._all(f"{_ANSWER} {where} ORDER BY id", *([] if series is None else [series]))
         ]
 
-    def answers_in(self, message_ids: Collection[str]) -> list[AnswerRow]:
-        """Of these mails."""
-        sql = f"{_ANSWER} WHERE message_id IN ({_marks(message_ids)}) ORDER BY id"
-        return [_answer(row) for row in self._all(sql, *message_ids)]
-
     def opt_out(self, address: str, message_id: str, now: datetime) -> None:
         """No mail to this address any more."""
         self._do("INSERT OR IGNORE INTO opted_out VALUES (?, ?, ?)", address.lower(), message_id, _stamp(now))

@@ -69,8 +69,7 @@ class Delivery:
         reason = {MailState.DRAFT: Reason.DRAFT, MailState.QUEUED: Reason.AWAITING_APPROVAL}.get(state)
         put = []
         for draft in weighed.drafts:
-            done = self._put(draft, posting, state, manual=manual)
-            if not done:
+            if not self._put(draft, posting, state, manual=manual):
                 continue
             put.append(draft.message_id)
             if draft.message_id in weighed.thread or self.site.ledger.knows(draft.message_id):
@@ -81,15 +80,8 @@ class Delivery:
             if state is not MailState.READY:
                 addresses = f"{len(draft.recipients)} address{'' if len(draft.recipients) == 1 else 'es'}"
                 text = f"{count(len(draft.fingerprints), 'finding')}, to {addresses}"
-                self.site.tell(
-                    Event(
-                        "queued" if state is MailState.QUEUED else "drafted",
-                        draft.target,
-                        str(reason),
-                        text,
-                        posting.subject,
-                    )
-                )
+                what = "queued" if state is MailState.QUEUED else "drafted"
+                self.site.tell(Event(what, draft.target, str(reason), text, posting.subject))
         if reason and put:
             self.site.ledger.decide(posting.id, self.site.now(), reason, count(len(put), "mail"), final=True)
         return put

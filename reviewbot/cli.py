@@ -27,7 +27,16 @@ COMMANDS = {
     "watch": "reviewbot.commands.watch",
     "queue": "reviewbot.commands.queue",
     "ledger": "reviewbot.commands.ledger",
+    "config": "reviewbot.commands.config",
+    "b4-check": "reviewbot.commands.b4_check",
+    "b4-prep": "reviewbot.commands.b4_prep",
+    "hook": "reviewbot.commands.hook",
 }
+FORMATS = ("full", "terse", "json", "rdjsonl", "sarif", "github", "b4", "diff")
+SHELLS = ("bash", "zsh", "fish")
+HOOKS = ("sendemail-validate", "pre-commit", "pre-push")
+# Commands that another program calls: what went wrong they tell in its own way.
+CALLED = ("b4-check", "b4-prep", "hook")
 EPILOG = (
     "exit status: 0 nothing to report, 1 findings, 2 usage, configuration or internal error, 75 network, 130 interrupt"
 )
@@ -62,8 +71,13 @@ def make_parser() -> argparse.ArgumentParser:
     """All commands and options."""
     parser = _Parser(prog="reviewbot", description="review kernel patch series", epilog=EPILOG)
     parser.add_argument("--version", action="version", version=f"reviewbot {__version__}")
+    parser.add_argument("--print-completion", choices=SHELLS, action=_Print, help="print the shell's completion script")
+    parser.add_argument("--print-man", action=_Print, nargs=0, help="print the manual page")
     common = _Parser(add_help=False)
     common.add_argument("--config", metavar="FILE", help="settings, instead of ~/.config/reviewbot/config.toml")
+    common.add_argument(
+        "-c", dest="settings", metavar="KEY=VALUE", action="append", help="one setting, as the configuration names it"
+    )
     common.add_argument("-q", "--quiet", action="store_true", help="nothing on stderr but errors")
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
     choice = _Parser(add_help=False)
@@ -73,9 +87,13 @@ def make_parser() -> argparse.ArgumentParser:
     strict = _Parser(add_help=False)
     strict.add_argument("--strict", action="store_true", help="also what is note, info or of low confidence")
     result = _Parser(add_help=False)
-    result.add_argument("--format", choices=("full", "terse", "json"), help="full on a terminal, terse when piped")
+    result.add_argument("--format", choices=FORMATS, help="full on a terminal, terse when piped")
     result.add_argument("--color", choices=("auto", "always", "never"), default="auto")
     result.add_argument("--fail-on", choices=LIMITS, help="least severity that makes the exit status 1 (warning)")
+    result.add_argument("--no-pager", action="store_true", help="never page what is printed on a terminal")
+    known = _Parser(add_help=False)
+    known.add_argument("--baseline", metavar="FILE", help="findings in this file are known and not shown")
+    known.add_argument("--write-baseline", metavar="FILE", help="write what is found now to such a file")
     posting = _Parser(add_help=False)
     posting.add_argument(
         "target", metavar="MESSAGE-ID", help="Message-ID, archive or Patchwork URL of any mail of the posting"
@@ -93,8 +111,17 @@ def make_parser() -> argparse.ArgumentParser:
         return commands.add_parser(name, parents=parents, help=does, description=does)
 
     add("lore", [posting, choice, strict, result, common], "review a posting from an archive")
-    check = add("check", [choice, strict, result, common], "review patches before they are sent")
-    check.add_argument("files", nargs="+", metavar="FILE", help="*.patch, mbox, maildir; - is standard input")
+    check = add("check", [choice, strict, result, known, common], "review commits or patches before they are sent")
+    check.add_argument(
+        "what",
+        nargs="*",
+        metavar="RANGE or FILE",
+        help="commits (default: @{upstream}..HEAD, or b4's prep branch), *.patch, mbox, maildir; - is standard input",
+    )
+    check.add_argument("--staged", action="store_true", help="what is staged for the next commit")
+    check.add_argument("--fix", action="store_true", help="apply the safe suggestions to a clean work tree")
+    check.add_argument("--tool", metavar="NAME", action="append", help="run this configured tool, too")
+    check.add_argument("--no-tools", action="store_true", help="run none of the configured tools")
     reply = add("reply", [posting, choice, strict, common], "the mails that would answer a posting")
     way = reply.add_mutually_exclusive_group()
     way.add_argument("-o", "--output", metavar="DIR", help="write drafts (mbox) instead of printing them")
@@ -121,10 +148,32 @@ def make_parser() -> argparse.ArgumentParser:
     about.add_argument("--sent", action="store_true", help="the mails that went out, or may have")
     about.add_argument("--check", action="store_true", help="whether the file is sound")
     ledger.add_argument("--format", choices=("text", "json"), default="text")
+    settings = add("config", [common], "the settings, and where each came from")
+    settings.add_argument("action", nargs="?", choices=("show",), default="show")
+    settings.add_argument("--format", choices=("text", "json"), default="text")
+    b4_check = add("b4-check", [choice, strict, common], "for b4 review: a mail on standard input, JSON on output")
+    b4_check.add_argument("--series", action="store_true", help="the whole series that the mail is of")
+    b4_prep = add("b4-prep", [choice, strict, common], "for b4 prep --check: a patch on standard input, a line a finding")
+    b4_prep.add_argument("file", nargs="?", choices=("-",), default="-", help="standard input")
+    b4_prep.add_argument("--ruleset-version", metavar="V", help="not read; b4 keeps results while the command is the same")
+    hook = add("hook", [choice, strict, common], "for git's hooks")
+    hook.add_argument("name", choices=HOOKS)
+    hook.add_argument("args", nargs="*", metavar="ARG", help="as git gives them to the hook")
     rules = add("rules", [common], "the rules, or one rule's page")
     rules.add_argument("name", nargs="?", metavar="NAME")
     rules.add_argument("--format", choices=("text", "json"), default="text")
     return parser
+
+
+class _Print(argparse.Action):
+    """Print what is made from the parser itself, and end."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option: str | None = None) -> None:
+        from reviewbot.commands.generated import generate
+
+        sys.stdout.write(generate(parser, option or "", values or None))
+        sys.stdout.flush()
+        parser.exit()
 
 
 def _revision(text: str) -> int:
@@ -141,7 +190,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     args = make_parser().parse_args(argv)
     try:
-        code = int(import_module(COMMANDS[args.command]).run(args, load_config(args.config)))
+        code = int(import_module(COMMANDS[args.command]).run(args, load_config(args.config, args.settings or ())))
         sys.stdout.flush()
         return code
     except BrokenPipeError:
@@ -151,26 +200,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except ReviewbotError as error:
-        _fail(str(error), args.debug)
-        return error.exit_code
+        return _fail(args, str(error), error.exit_code)
     except OSError as error:
-        _fail(f"cannot write: {error.strerror}" if error.strerror else str(error), args.debug)
-        return 2
+        return _fail(args, f"cannot write: {error.strerror}" if error.strerror else str(error), 2)
     except Exception as error:  # noqa: BLE001 - the last line of defence: a bug is told in one line, too
-        _fail(f"internal error: {type(error).__name__}: {error} (--debug shows where)", args.debug)
-        return 2
+        return _fail(args, f"internal error: {type(error).__name__}: {error} (--debug shows where)", 2)
 
 
-def _fail(text: str, debug: bool) -> None:
+def _fail(args: argparse.Namespace, text: str, code: int) -> int:
     """Say in one line what went wrong; under --debug show the traceback before, which may quote a mail, too."""
     from reviewbot.output.text import clean
 
-    if debug:
+    if args.debug:
         import traceback
 
         for line in traceback.format_exc().splitlines():
             print(clean(line), file=sys.stderr)
+    if args.command in CALLED:
+        return int(import_module(COMMANDS[args.command]).tell(args, text))
     print(f"reviewbot: {clean(' '.join(text.split(chr(10))))}", file=sys.stderr)
+    return code
 
 
 if __name__ == "__main__":

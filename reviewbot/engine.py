@@ -42,17 +42,20 @@ def review(
     rules: Sequence[CodeRule],
     only: Collection[int] | None = None,
     files: Files | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> Review:
     """Run the rules over the patches of a series. Every finding is in the result, `selection` says which are shown.
 
     `only` restricts it to the patches of these numbers; the others still tell which lines were moved. With `files` the
-    rules see whole files.
+    rules see whole files. `progress` is told how many patches are done.
     """
     defined = _once(lambda: _definitions(series.patches))
     run = _Run(_removed(series.patches), [], [])
     findings: list[Finding] = []
     live = [rule for rule in rules if rule.holds_for(series.base.version)]
-    for patch in series.patches:
+    for done, patch in enumerate(series.patches):
+        if progress:
+            progress(done)
         applied = files.apply(patch) if files else None
         if only is not None and patch.index not in only:
             continue
@@ -296,6 +299,7 @@ def _findings(
             yields_to=rule.yields_to,
             fold=_fold(rule, report),
             preexisting=preexisting,
+            fixable=rule.fix and report.suggestion is not None,
         )
 
 

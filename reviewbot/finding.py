@@ -42,6 +42,7 @@ class Finding(NamedTuple):
     preexisting: bool = False  # was there before the patch: never shown by default, never mailed
     shown: bool = True
     why_not_shown: str | None = None  # None while shown
+    fixable: bool = False  # the suggestion says the same in every case: it may be applied without a person's look
 
 
 # What stands for a rule in a NotRun: why a tree is not used, and a file that is not known from it.
@@ -67,6 +68,23 @@ class Fault(NamedTuple):
     rule: str | None = None  # the rule that raised; None for a diff that cannot be read
 
 
+class Silence(NamedTuple):
+    """A patch with findings of which the bot would say nothing."""
+
+    patch: int
+    why: str
+
+
+class Forecast(NamedTuple):
+    """What the bot would send if the patches were posted."""
+
+    mails: int
+    findings: int  # in them
+    silent: tuple[Silence, ...]
+    lists: tuple[str, ...]  # configured lists that they would go to; (): as [policy] has it
+    verdict: str | None  # why nothing at all would be sent, whatever is found; None where it depends on the findings
+
+
 class Review(NamedTuple):
     """All that a series gave: every finding, shown or not, in order."""
 
@@ -76,6 +94,7 @@ class Review(NamedTuple):
     errors: tuple[Fault, ...] = ()
     rules: int = 0  # how many rules were looked at
     only: tuple[int, ...] = ()  # the numbers of the patches that were looked at; () for all
+    forecast: Forecast | None = None  # None where nobody asked
 
     @property
     def patches(self) -> tuple[Patch, ...]:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from reviewbot.c.code import Call, Code, calls
 from reviewbot.c.flow import Edge, Flow, facts
-from reviewbot.c.pattern import closing
+from reviewbot.c.pattern import Match, Pattern, closing
 from reviewbot.c.skeleton import Function, Statement, StatementKind
 from reviewbot.c.tokens import Kind, Token
 
@@ -55,6 +55,7 @@ REPLACEMENTS = {
     "down_write": "mmap_write_lock",
     "up_write": "mmap_write_unlock",
     "down_write_killable": "mmap_write_lock_killable",
+    "down_write_trylock": "mmap_write_trylock",  # where MMAP_API still has it
     "down_write_nested": "mmap_write_lock_nested",
     "downgrade_write": "mmap_write_downgrade",
     "up_read_non_owner": "mmap_read_unlock_non_owner",
@@ -65,6 +66,21 @@ REPLACEMENTS = {
     "rwsem_assert_held": "mmap_assert_locked",
     "rwsem_assert_held_write": "mmap_assert_write_locked",
 }
+
+# of those the one that is not as old as the API (5.8); without a tree later is safe
+_LATER_API = {"mmap_lock_is_contended": (5, 10)}
+# calls that make and end a stretch of code under the lock: they are converted together
+PAIRED = frozenset((*RAW_LOCKS, *RAW_UNLOCKS, "downgrade_write"))
+# the same, for which the API has nothing
+UNPAIRED = frozenset(
+    "down_write_killable_nested down_read_killable_nested down_read_non_owner down_read_interruptible".split()
+)
+
+# "it must be locked", by hand
+IS_LOCKED = (
+    Pattern("{BUG_ON, WARN_ON, WARN_ON_ONCE, VM_BUG_ON, VM_WARN_ON, VM_WARN_ON_ONCE} (!rwsem_is_locked($lock))"),
+    Pattern("{VM_BUG_ON_MM, VM_BUG_ON_VMA, VM_WARN_ON_ONCE_MM, VM_WARN_ON_ONCE_VMA} (!rwsem_is_locked($lock), ...)"),
+)
 
 # mm/internal.h:1332-1347, and the first kernel in which each was internal: FOLL_PIN and FOLL_FAST_ONLY from
 # their first day on (5.6, 5.8: "internal" in their comment), the others since they moved there (2c2241081f7d)
@@ -318,6 +334,14 @@ def mm_of_lock(
     mmap_sem was a member of mm_struct alone; mmap_lock is one of many structures, so its owner must be an mm, by its
     name or because it is one of `names` (`mm_names`).
     """
+    found = _lock_owner(argument, members, names)
+    return found[0] + "".join(t.text for t in found[1]) if found else None
+
+
+def _lock_owner(
+    argument: Sequence[Token], members: Sequence[str], names: Collection[str]
+) -> tuple[str, Sequence[Token]] | None:
+    """What stands in front of an mm as an argument, '&' for an object, and its tokens; None as `mm_of_lock`."""
     tokens = list(argument)
     while tokens and tokens[0].text == "(" and tokens[-1].text == ")":
         tokens = tokens[1:-1]
@@ -328,16 +352,73 @@ def mm_of_lock(
     owner = tokens[1:-2]
     if tokens[-1].text == "mmap_lock" and not is_mm(owner) and "".join(t.text for t in owner).strip("()") not in names:
         return None
-    return ("&" if tokens[-2].text == "." else "") + "".join(t.text for t in owner)
+    return ("&" if tokens[-2].text == "." else ""), owner
 
 
-def replacement(code: Code, call: Call) -> str | None:
-    """The line of a raw call on an mm's lock with the API's call instead; None where there is no such call."""
-    new = REPLACEMENTS.get(call.name)
-    mm = mm_of_lock(call.arguments[0]) if len(call.arguments) == 1 else None
-    if mm and mm[0] == "(" and mm[1:-1].isidentifier():
-        mm = mm[1:-1]  # a macro's (mm)
-    return substituted(code, call.tokens, f"{new}({mm})") if new and mm else None
+def replacement(code: Code, call: Call, names: Collection[str] = ()) -> str | None:
+    """The line of a raw call on an mm's lock with the API's call instead; None where there is no such call.
+
+    `names` as in `mm_of_lock`. A second argument, down_write_nested()'s subclass, stays as it is.
+    """
+    new = _api_call(code, call.name)
+    if new is None or len(call.arguments) != (2 if call.name == "down_write_nested" else 1):
+        return None
+    mm = mm_as_written(code, call.arguments[0], names)
+    if mm is None:
+        return None
+    if len(call.arguments) == 2:
+        return substituted(code, call.tokens[: 2 + len(call.arguments[0])], f"{new}({mm}")
+    return substituted(code, call.tokens, f"{new}({mm})")
+
+
+def mm_as_written(code: Code, argument: Sequence[Token], names: Collection[str] = ()) -> str | None:
+    """The mm of which `argument` is the address of the lock, as it stands in its line, to be handed to the API.
+
+    None where it is no such address, or stands on several lines.
+    """
+    found = _lock_owner(argument, ("mmap_lock", "mmap_sem"), names)
+    if found is None:
+        return None
+    prefix, owner = found
+    first, last = owner[0], owner[-1]
+    if first.line != last.line or len(code.lines[first.line].text) > LONGEST_LINE:
+        return None
+    mm = code.lines[first.line].text[first.column : last.column + len(last.text)]
+    if not prefix and len(owner) == 3 and owner[0].text == "(" and owner[1].kind is Kind.WORD:
+        return owner[1].text  # a macro's (mm)
+    return prefix + mm
+
+
+def _api_call(code: Code, name: str) -> str | None:
+    """The API's name for an rwsem function, where the kernel at hand has it."""
+    new = REPLACEMENTS.get(name)
+    if new is None:
+        return None
+    if code.facts and "mmap_read_lock" in code.facts.names:
+        return new if new in code.facts.names else None
+    gone, version = MMAP_API.get(new), code.version
+    if gone and (version is None or version >= gone):
+        return None
+    return new if version is None or version >= _LATER_API.get(new, version) else None
+
+
+def is_locked_checks(code: Code) -> Iterator[Match]:
+    """VM_BUG_ON(!rwsem_is_locked($lock)) and its like, on whatever lock."""
+    for pattern in IS_LOCKED:
+        yield from pattern.find(code.tokens)
+
+
+def assertion(code: Code, check: Match) -> str | None:
+    """The line of such a check with mmap_assert_locked() instead; None where it is no statement of its own.
+
+    mmap_assert_locked() has no value: it cannot stand in `if (WARN_ON(..))`.
+    """
+    tokens = check.tokens
+    line = code.lines[tokens[0].line].text.strip()
+    mm = mm_as_written(code, check.bound["lock"])
+    if mm is None or not (line.startswith(tokens[0].text) and line.endswith(");")):
+        return None
+    return substituted(code, tokens, f"mmap_assert_locked({mm})")
 
 
 def substituted(code: Code, tokens: Sequence[Token], text: str) -> str | None:

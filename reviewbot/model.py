@@ -212,6 +212,7 @@ class Patch(NamedTuple):
     trailers: tuple[Trailer, ...]
     files: tuple[FileDiff, ...]
     unreadable: tuple[Unreadable, ...]
+    commit: str | None = None  # full hash, where the patch was read from a commit and not from a mail
 
     @property
     def reply(self) -> bool:
@@ -233,6 +234,7 @@ class BaseHow(StrEnum):
 
     DECLARED = "declared"  # base-commit: in the cover letter or a patch
     BLOBS = "blobs"  # the commit of a tree that has the blob ids of the patches' index lines
+    COMMITS = "commits"  # the patches are commits: what comes before the first
     HEAD = "head"  # of a tree, where the series applies to it
     PREFIX = "prefix"  # [PATCH 5.4], stable-5.4, 5.4.y, AUTOSEL
     TREE = "tree"  # a version: as the Makefile of the commit says

@@ -24,6 +24,7 @@ from reviewbot.config import MODES, Config, ListConfig
 from reviewbot.mail import addresses, has_diff, parse_subject
 from reviewbot.model import Address, BaseHow, Confidence, Mail, Patch, Series, Severity, Subject
 from reviewbot.reply import NEVER, ROBOTS
+from reviewbot.selection import Selection
 
 
 class Mode(StrEnum):
@@ -490,6 +491,11 @@ def terms_of(series: Series, config: Config, via: Collection[str]) -> Terms:
         decided_by=decided_by,
         why_off=why,
     )
+
+
+def selection_of(terms: Terms) -> Selection:
+    """What of a review is mailed on these terms."""
+    return Selection(least=terms.severity, low=terms.confidence is Confidence.LOW, ignore=terms.ignore)
 
 
 # --- how a posting stands -------------------------------------------------------------------------

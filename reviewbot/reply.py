@@ -145,6 +145,7 @@ _ALONE = re.compile(r"\s*<[^>]*>\s*$|From ")
 _HOW = {
     BaseHow.DECLARED: "as declared",
     BaseHow.BLOBS: "by its index lines",
+    BaseHow.COMMITS: "its parent",
     BaseHow.HEAD: "which it applies to",
     BaseHow.PREFIX: "from the subject",
     BaseHow.TREE: "from the tree",
@@ -270,10 +271,19 @@ def make_replies(
     that cannot be answered is skipped: one without a Message-ID, or whose author cannot be told. `now` is
     the Date:, the system's clock by default. Raises ConfigError where a template is wrong or missing.
     """
+    per, groups = plan(review, settings)
+    answered = frozenset(finding.patch.index for _, group in groups for finding in group)
+    work = _Work(review, settings, per, now or datetime.now(UTC), answered)
+    said = (history or History(), *(History() for _ in groups))
+    return tuple(_reply(work, target, group, before) for (target, group), before in zip(groups, said, strict=False))
+
+
+def plan(review: Review, settings: ReplySettings) -> tuple[Per, list[tuple[Target, list[Finding]]]]:
+    """What mails there would be: of which kind, and of each what it answers and which findings are in it."""
     findings = [finding for finding in review.shown if not finding.preexisting]
     if not findings:
-        return ()
-    per, groups = settings.per, []
+        return settings.per, []
+    per, groups = settings.per, list[tuple[Target, list[Finding]]]()
     if per is Per.PATCH:
         patches = {finding.patch.index: finding.patch for finding in findings}
         groups = [
@@ -284,10 +294,7 @@ def make_replies(
     if per is Per.SERIES or 0 < settings.max_mails < len(groups):
         per, target = Per.SERIES, series_target(review.series, settings)
         groups = [(target, findings)] if target else []
-    answered = frozenset(finding.patch.index for _, group in groups for finding in group)
-    work = _Work(review, settings, per, now or datetime.now(UTC), answered)
-    said = (history or History(), *(History() for _ in groups))
-    return tuple(_reply(work, target, group, before) for (target, group), before in zip(groups, said, strict=False))
+    return per, groups
 
 
 class Target(NamedTuple):

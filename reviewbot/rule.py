@@ -73,6 +73,7 @@ class CodeRule(NamedTuple):
     build: bool  # what it finds does not build on a kernel that it holds for: one comment a series will do
     summary: str
     check: Check
+    fix: bool = False  # its suggestions are safe: they change nothing but what they say
 
     def holds_for(self, version: tuple[int, int] | None) -> bool:
         """The base gate; an unknown version is taken for a current one."""
@@ -94,12 +95,16 @@ def code_rule(
     confidence: Confidence = Confidence.LOW,
     yields_to: Sequence[str] = (),
     build: bool = False,
+    fix: bool = False,
 ) -> Callable[[Check], CodeRule]:
     """Make a rule of a function from Code to Reports.
 
     `since` and `until` are kernel versions ("v5.8"); `words` must be such that every report needs one of them in
     the file diff. Raises ValueError for a version that is none.
     """
+
+    if isinstance(words, str):
+        raise TypeError("words must be a list of words, not one string")
 
     def make(check: Check) -> CodeRule:
         family, stem = check.__module__.split(".")[-2:]
@@ -119,6 +124,7 @@ def code_rule(
             build=build,
             summary=doc.strip().split("\n")[0].rstrip("."),
             check=check,
+            fix=fix,
         )
 
     return make

@@ -12,10 +12,14 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from reviewbot.finding import Finding, Fold, Review, order
-from reviewbot.model import Base, Confidence, Patch, Severity
+from reviewbot.model import Base, Confidence, Patch, Series, Severity, SpanKind
 
 # reviewbot: ignore lock-drop/stale-vma the walk is restarted by the caller
 _IGNORE = re.compile(r"\s*reviewbot:\s+ignore\s+([A-Za-z0-9/_-]{1,80})\s+(\S.*)", re.I)
+# What was meant to be one.
+_ATTEMPT = re.compile(r"\s*reviewbot:\s*ignore\b", re.I)
+_MOST_REFUSED = 10  # lines of one patch that are told
+_FORM = "(write 'reviewbot: ignore RULE reason')"
 
 PREEXISTING = "preexisting"
 IGNORED = "ignored"
@@ -23,6 +27,18 @@ LOW_CONFIDENCE = "low confidence"
 SEVERITY = "severity"
 SAID_BY = "said by"
 FOLDED = "folded"  # one of the places of a finding that is shown
+
+
+class PathRule(NamedTuple):
+    """What is shown of the files that a glob names. Of several that match a file, all hold.
+
+    The glob is fnmatch's, against the whole path in the tree: `*` goes over `/`, too, and upper case is not lower
+    case. `dir/` and `dir/**` are everything below dir.
+    """
+
+    glob: str
+    select: tuple[str, ...] = ()  # families, rule names or ids: only these; empty: all
+    ignore: tuple[str, ...] = ()  # not these
 
 
 class Selection(NamedTuple):
@@ -33,6 +49,7 @@ class Selection(NamedTuple):
     low: bool = False  # low confidence too
     ignore: tuple[str, ...] = ()  # families, rule names or ids
     known: Mapping[str, str] = MappingProxyType({})  # fingerprint -> why it is not shown again
+    per_path: tuple[PathRule, ...] = ()
 
 
 def matches(wanted: Sequence[str], rule: str, rule_id: str = "") -> bool:
@@ -42,7 +59,8 @@ def matches(wanted: Sequence[str], rule: str, rule_id: str = "") -> bool:
 
 def select(review: Review, selection: Selection) -> Review:
     """The same review with `shown` and `why_not_shown` set."""
-    decided = [_decide(finding, selection) for finding in review.findings]
+    paths = _Paths(selection.per_path)
+    decided = [_decide(finding, selection, paths) for finding in review.findings]
     # a rule that has spoken of the line before has spoken, too
     said = {
         (f.rule, f.patch.index, f.span.path, f.span.line)
@@ -54,7 +72,35 @@ def select(review: Review, selection: Selection) -> Review:
     )
 
 
-def _decide(finding: Finding, selection: Selection) -> Finding:
+class _Paths:
+    """Which tables of per-path hold for a file; asked once a file."""
+
+    def __init__(self, rules: Sequence[PathRule]) -> None:
+        self.known: dict[str, tuple[PathRule, ...]] = {}
+        self.rules: list[tuple[PathRule, re.Pattern[str]]] = []
+        if rules:
+            from fnmatch import translate  # no pattern of which takes exponential time: its stars are atomic
+
+            for rule in rules:
+                below = rule.glob.endswith("/")
+                self.rules.append((rule, re.compile(translate(rule.glob + "*" if below else rule.glob))))
+
+    def why(self, finding: Finding) -> str | None:
+        """Why a finding is not shown at its place; None where it may be."""
+        # what lies in a mail's text or headers is in no file
+        if not self.rules or finding.span.kind not in (SpanKind.SOURCE, SpanKind.REMOVED):
+            return None
+        path = finding.span.path
+        if path not in self.known:
+            self.known[path] = tuple(rule for rule, pattern in self.rules if pattern.match(path))
+        for rule in self.known[path]:
+            unwanted = rule.select and not matches(rule.select, finding.rule, finding.rule_id)
+            if unwanted or matches(rule.ignore, finding.rule, finding.rule_id):
+                return f"{IGNORED}: per-path '{rule.glob}'"
+        return None
+
+
+def _decide(finding: Finding, selection: Selection, paths: _Paths) -> Finding:
     why: str | None = None
     if finding.preexisting:
         why = PREEXISTING
@@ -62,6 +108,8 @@ def _decide(finding: Finding, selection: Selection) -> Finding:
         why = f"{IGNORED}: {reason}"
     elif matches(selection.ignore, finding.rule, finding.rule_id):
         why = f"{IGNORED}: not wanted"
+    elif elsewhere := paths.why(finding):
+        why = elsewhere
     elif not (selection.strict or selection.low) and finding.confidence is Confidence.LOW:
         why = LOW_CONFIDENCE
     elif not selection.strict and finding.severity.rank > selection.least.rank:
@@ -132,3 +180,63 @@ def suppressed(patch: Patch, rule: str, rule_id: str = "") -> str | None:
         if (match := _IGNORE.match(line)) and matches((match[1],), rule, rule_id):
             return match[2].strip()
     return None
+
+
+def refused_suppressions(series: Series, known: Collection[str]) -> Iterator[str]:
+    """A line for each `reviewbot: ignore` of the patches that does not count: the mail, its line, and what it lacks.
+
+    `known` are the names of the rules and families, and the ids, that there are; of a family without a rule among
+    them, such as a tool, all rules are known. What is refused hides nothing: `suppressed` does not know it. Above the
+    --- it does not count either: there it would become part of the commit.
+    """
+    ours = frozenset(name.partition("/")[0] for name in known if "/" in name)
+    for patch in series.patches:
+        for number, line in enumerate(_refusals(patch, known, ours)):
+            if number == _MOST_REFUSED:
+                yield f"{patch.mail.name}: more lines of the kind"
+                break
+            yield line
+
+
+def _refusals(patch: Patch, known: Collection[str], ours: Collection[str]) -> Iterator[str]:
+    def is_known(name: str) -> bool:
+        family = name.partition("/")[0]
+        return name in known or (family in known and family not in ours)
+
+    for place, text in _attempts(patch, patch.message):
+        yield f"{place}: '{_cut(text)}' is refused: it stands above the ---, put it below"
+    for place, text in _attempts(patch, patch.notes):
+        counts = _IGNORE.match(text)
+        if counts and is_known(counts[1]):
+            continue
+        words = text.partition(":")[2].strip()[len("ignore") :].lstrip(": ").split(maxsplit=1)
+        if not words:
+            why = f"it names no rule {_FORM}"
+        elif not is_known(words[0]):
+            why = f"it names no rule or family that there is{_nearest(words[0], known)}"
+        elif len(words) == 1:
+            why = f"it gives no reason {_FORM}"
+        else:
+            why = f"it is not understood {_FORM}"
+        yield f"{place}: '{_cut(text)}' is refused: {why}"
+
+
+def _attempts(patch: Patch, text: str) -> Iterator[tuple[str, str]]:
+    """The lines of a text of the patch that are meant to be a suppression, with their places in the mail."""
+    body, after = patch.mail.body, 0
+    for line in text.split("\n"):
+        if _ATTEMPT.match(line):
+            number = next((n for n in range(after, len(body)) if body[n] == line), None)
+            after = after if number is None else number + 1
+            yield patch.mail.name + (f":{after}" if number is not None else ""), line.strip()
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _nearest(name: str, known: Collection[str]) -> str:
+    from difflib import get_close_matches  # only where there is something to refuse
+
+    near = get_close_matches(name[:80], sorted(known), 1, 0.5)
+    return f", did you mean '{near[0]}'?" if near else ""

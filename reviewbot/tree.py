@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import tempfile
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
@@ -20,6 +18,7 @@ from itertools import islice
 from types import TracebackType
 from typing import NamedTuple
 
+from reviewbot.git import GitError, Objects, first, run
 from reviewbot.model import (
     Applied,
     Base,
@@ -33,7 +32,6 @@ from reviewbot.model import (
     LineKind,
     Mail,
     Patch,
-    ReviewbotError,
     Series,
     Whole,
 )
@@ -50,8 +48,6 @@ FACT_FILES = (
 )
 _INTERNAL = "mm/internal.h"
 
-# A larger file is not read: the largest of Linux is 24 MB of register names, the largest that anybody edits has 1 MB.
-MAX_FILE = 8 * 1024 * 1024
 # What the texts of one patch, and what the changed files of a series may take; a patch to 2,000 files takes half of it.
 MAX_TEXT = 128 * 1024 * 1024
 # Lines that may be looked at in search of where a series' hunks belong: a second. A real hunk is some lines off.
@@ -65,10 +61,7 @@ _COMMITS = 20_000
 _FILES = 1_000  # of a series whose index lines count
 _BLOBS = 50  # that are searched for at once
 _CANDIDATES = 100  # commits that are compared with the index lines
-_PATIENCE = 30  # seconds for the search
-_RESTARTS = 8  # of git, where an object that it cannot read has ended it
 
-_OBJECT = re.compile(rb"([0-9a-f]{40,64}) ([a-z]+) ([0-9]+)\n")
 _HASH = re.compile(r"[0-9a-f]{4,64}")
 _ENTRY = {size: re.compile(rb"([0-7]+) ([^\0]+)\0(.{%d})" % size, re.S) for size in (20, 32)}
 # the blob without content, by SHA-1 and by SHA-256
@@ -85,10 +78,6 @@ _MACRO = re.compile(r"[ \t]*#[ \t]*define[ \t]+(\w+)")
 _FLAG = re.compile(
     r"\b(FOLL_\w++)(?:\s*=\s*|[ \t]+)\(?(?:1[UL]*\s*<<\s*([0-9]{1,2})|BIT\(([0-9]{1,2})\)|0x([0-9a-fA-F]{1,16})\b)"
 )
-
-
-class TreeError(ReviewbotError):
-    """The repository could be opened and then not be read."""
 
 
 class Failure(NamedTuple):
@@ -119,11 +108,11 @@ class Tree:
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
-        self._objects = _Objects(directory)
+        self._objects = Objects(directory)
         head = self._objects.read("HEAD^{commit}")
         self._head = head.id if head else None  # None where there is no commit yet
         self._trees: dict[str, dict[bytes, tuple[str, str]]] = {}
-        self._facts: dict[str, _FileFacts] = {}
+        self._facts: dict[str, FileFacts] = {}
 
     @classmethod
     def open(cls, directory: str) -> Tree:
@@ -132,11 +121,11 @@ class Tree:
             why = "not a directory" if os.path.exists(directory) else "no such file or directory"
             raise InputError(f"cannot open tree '{directory}': {why}")
         try:
-            code, _, err = _git(directory, "rev-parse", "--git-dir")
-        except TreeError as error:
+            code, _, err = run(directory, "rev-parse", "--git-dir")
+        except GitError as error:
             raise InputError(str(error)) from None
         if code:
-            raise InputError(f"cannot open tree '{directory}': {_first(err)}")
+            raise InputError(f"cannot open tree '{directory}': {first(err)}")
         return cls(directory)
 
     def __enter__(self) -> Tree:
@@ -154,7 +143,7 @@ class Tree:
     def find_base(self, series: Series) -> Found:
         """The commit that a series is for: as it declares, as its blob ids say, else HEAD if it applies there.
 
-        Raises TreeError where git cannot read the repository.
+        Raises GitError where git cannot read the repository.
         """
         declared, notes = series.base.commit, list[str]()
         ids = dict(islice(blob_ids(series.patches).items(), _FILES))
@@ -244,8 +233,8 @@ class Tree:
     def _lines(self, *words: str, given: str = "") -> list[str]:
         """The lines that git prints; none where it fails or takes too long: the search is a help, not a must."""
         try:
-            code, out, _ = _git(self.directory, *words, given=given.encode())
-        except TreeError:
+            code, out, _ = run(self.directory, *words, given=given.encode())
+        except GitError:
             return []
         return [] if code else out.decode("ascii", "replace").split("\n")[:-1]
 
@@ -259,25 +248,24 @@ class Tree:
         for patch in series.patches:
             files.apply(patch)
         if files.trouble:
-            raise TreeError(files.trouble)
+            raise GitError(files.trouble)
         return files.fitting >= files.failed, files.failures[0] if files.failures else None
 
     def _partial(self) -> str:
-        code, out, _ = _git(self.directory, "rev-parse", "--is-shallow-repository")
+        code, out, _ = run(self.directory, "rev-parse", "--is-shallow-repository")
         return ", which is a shallow clone" if not code and out.strip() == b"true" else ""
 
     def _version(self, commit: str) -> tuple[int, int] | None:
         """As the commit's Makefile says; None where there is none, or it is not the kernel's."""
         raw = self.read(commit, "Makefile")
-        match = _VERSION.search(raw) if raw else None
-        return (int(match[1]), int(match[2])) if match else None
+        return kernel_version(raw) if raw else None
 
     # -- objects ----------------------------------------------------------------------------------
 
     def entry(self, commit: str, path: str) -> tuple[str, str] | None:
         """(mode, object id) of a path in a commit; None where there is none.
 
-        Raises TreeError where git cannot read the repository.
+        Raises GitError where git cannot read the repository.
         """
         try:
             names = path.encode().split(b"/")
@@ -295,24 +283,24 @@ class Tree:
         if found is None:
             read = self._objects.read(name)
             if read is None or read.kind != "tree":
-                raise TreeError(f"cannot read tree '{self.directory}': {self._objects.said() or 'bad tree object'}")
+                raise GitError(f"cannot read tree '{self.directory}': {self._objects.said() or 'bad tree object'}")
             entries = _ENTRY[len(read.id) // 2].findall(read.data)
             found = {entry: (mode.decode(), raw.hex()) for mode, entry, raw in entries}
             self._trees[name] = found
         return found
 
     def read(self, commit: str, path: str) -> bytes | None:
-        """A file of a commit; None where there is none that can be read, or it is none. Raises TreeError as `entry`."""
+        """A file of a commit; None where there is none that can be read, or it is none. Raises GitError as `entry`."""
         entry = self.entry(commit, path)
         return self.blob(entry[1]) if entry and entry[0].startswith("100") else None
 
     def blob(self, name: str) -> bytes | None:
-        """A blob by its id; None where it is larger than MAX_FILE or cannot be read. Raises TreeError as `entry`."""
+        """A blob by its id; None where it is larger than MAX_FILE or cannot be read. Raises GitError as `entry`."""
         found = self._objects.read(name)
         return found.data if found and found.kind == "blob" else None
 
-    def file_facts(self, commit: str, path: str) -> _FileFacts | None:
-        """What a header of a commit says; None where it is not there. Raises TreeError as `entry`."""
+    def file_facts(self, commit: str, path: str) -> FileFacts | None:
+        """What a header of a commit says; None where it is not there. Raises GitError as `entry`."""
         entry = self.entry(commit, path)
         if entry is None:
             return None
@@ -367,7 +355,7 @@ class Files:
             found = self._apply(patch)
             if not self._facts_read:
                 self._facts, self._facts_read = self._read_facts(), True
-        except TreeError as error:
+        except GitError as error:
             self.trouble = str(error)
             return Applied({}, None)
         return Applied(found, self._facts)
@@ -473,7 +461,7 @@ class Files:
         return _State(raw)
 
     def _read_facts(self) -> Facts | None:
-        read: dict[str, _FileFacts] = {}
+        read: dict[str, FileFacts] = {}
         for path in FACT_FILES:
             state = self._changed.get(path)
             if state is None or not state.known:
@@ -482,11 +470,7 @@ class Files:
                 found = None if state.raw is None else read_facts(decode(state.raw))
             if found:
                 read[path] = found
-        if not read:
-            return None
-        names = frozenset[str]().union(*(found.names for found in read.values()))
-        foll = {name: bit for found in read.values() for name, bit in found.foll.items()}
-        return Facts(names, foll, frozenset(read[_INTERNAL].foll if _INTERNAL in read else ()))
+        return facts_of(read)
 
 
 def blob_ids(patches: Iterable[Patch]) -> dict[str, str]:
@@ -747,12 +731,29 @@ def _placed(hunk: Hunk, old_at: int, new_at: int) -> Hunk:
 # -- facts ----------------------------------------------------------------------------------------
 
 
-class _FileFacts(NamedTuple):
+class FileFacts(NamedTuple):
+    """What one header says: see `Facts`."""
+
     names: frozenset[str]
     foll: Mapping[str, int]
 
 
-def read_facts(text: str) -> _FileFacts:
+def facts_of(read: Mapping[str, FileFacts]) -> Facts | None:
+    """What headers say together, by their paths; None where there are none."""
+    if not read:
+        return None
+    names = frozenset[str]().union(*(found.names for found in read.values()))
+    foll = {name: bit for found in read.values() for name, bit in found.foll.items()}
+    return Facts(names, foll, frozenset(read[_INTERNAL].foll if _INTERNAL in read else ()))
+
+
+def kernel_version(makefile: bytes) -> tuple[int, int] | None:
+    """What the Makefile at the top of a tree says; None where it is not the kernel's."""
+    match = _VERSION.search(makefile)
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def read_facts(text: str) -> FileFacts:
     """The functions and macros that a header declares or defines, and the bits of its FOLL_ flags."""
     names: set[str] = set()
     foll: dict[str, int] = {}
@@ -767,7 +768,7 @@ def read_facts(text: str) -> _FileFacts:
                 value = int(mask, 16) if mask else 1 << int(shift or bit)
                 if value and not value & (value - 1):
                     foll.setdefault(name, value.bit_length() - 1)
-    return _FileFacts(frozenset(names), foll)
+    return FileFacts(frozenset(names), foll)
 
 
 def decode(raw: bytes) -> str:
@@ -776,141 +777,6 @@ def decode(raw: bytes) -> str:
         return raw.decode()
     except UnicodeDecodeError:
         return raw.decode("latin-1")
-
-
-# -- git ------------------------------------------------------------------------------------------
-
-
-class _Object(NamedTuple):
-    id: str  # full hash
-    kind: str  # "commit", "tree", "blob"
-    data: bytes
-
-
-class _Objects:
-    """`git cat-file --batch`, started when the first object is asked for."""
-
-    def __init__(self, directory: str) -> None:
-        self._directory = directory
-        self._process: subprocess.Popen[bytes] | None = None
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - close() closes it
-        self._starts = 0
-
-    def close(self) -> None:
-        """End git; nothing can be read afterwards."""
-        self._stop()
-        self._errors.close()
-
-    def _stop(self) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        for pipe in (process.stdin, process.stdout):
-            try:
-                if pipe:
-                    pipe.close()
-            except OSError:
-                pass  # git is gone
-        try:
-            process.wait(1)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-    def read(self, name: str, *, keep: bool = True) -> _Object | None:
-        """An object by its id, or an id with ^{commit} or ^{tree}; without `keep`, without its content.
-
-        None where there is none, it is too large, or git cannot read it. Raises TreeError where git ends again and
-        again.
-        """
-        if self._errors.closed:
-            raise TreeError(f"tree '{self._directory}' is closed")
-        try:
-            return self._read(name, keep)
-        except (OSError, EOFError):
-            # a broken object, or one that is to be fetched, ends git: only this one is lost
-            self._stop()
-            if self._starts > _RESTARTS:
-                raise TreeError(f"cannot read tree '{self._directory}': {self.said() or 'git ends at once'}") from None
-            return None
-
-    def said(self) -> str:
-        """What git complained of first, '' where it did not."""
-        self._errors.seek(0)
-        return _first(self._errors.read(100_000))
-
-    def _read(self, name: str, keep: bool) -> _Object | None:
-        process = self._process or self._start()
-        assert process.stdin
-        assert process.stdout
-        process.stdin.write(name.encode("ascii") + b"\n")
-        process.stdin.flush()
-        head = process.stdout.readline()
-        if not head.endswith(b"\n"):
-            raise EOFError
-        match = _OBJECT.fullmatch(head)
-        if not match:
-            return None  # "missing", "ambiguous"
-        size = int(match[3])
-        kept = keep and size <= MAX_FILE
-        data = process.stdout.read(size) if kept else b""
-        left = size + 1 - len(data)
-        while left > 0:
-            piece = process.stdout.read(min(left, 1 << 20))
-            if not piece:
-                raise EOFError
-            left -= len(piece)
-        return _Object(match[1].decode(), match[2].decode(), data) if kept or not keep else None
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        self._starts += 1
-        command, environment = _command(self._directory, "cat-file", "--batch")
-        self._process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors
-        )
-        return self._process
-
-
-def _command(directory: str, *words: str) -> tuple[list[str], dict[str, str]]:
-    """Command and environment. Of git's variables only those that name configuration count: safe.directory is the
-    user's to set, where the repository lies is not to be told by a GIT_DIR."""
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("GIT_") or name.startswith("GIT_CONFIG") or name == "GIT_EXEC_PATH"
-    }
-    environment |= {
-        "LC_ALL": "C",
-        "GIT_OPTIONAL_LOCKS": "0",
-        "GIT_NO_REPLACE_OBJECTS": "1",
-        # a partial clone must not make git fetch: its remote could be a command
-        "GIT_NO_LAZY_FETCH": "1",
-        "GIT_ALLOW_PROTOCOL": "none",
-        "GIT_TERMINAL_PROMPT": "0",
-    }
-    quiet = ("-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}")
-    return ["git", "--no-pager", "-C", directory, *quiet, *words], environment
-
-
-def _git(directory: str, *words: str, given: bytes = b"") -> tuple[int, bytes, bytes]:
-    """Exit status, output and error output of a git command. Raises TreeError where git is not there or hangs."""
-    command, environment = _command(directory, *words)
-    try:
-        done = subprocess.run(
-            command, env=environment, input=given, capture_output=True, timeout=_PATIENCE, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise TreeError(f"git takes too long in '{directory}'") from None
-    except (OSError, ValueError) as error:
-        raise TreeError(f"cannot run git: {error}") from None
-    return done.returncode, done.stdout, done.stderr
-
-
-def _first(said: bytes) -> str:
-    """What git complains of first."""
-    lines = said.decode("utf-8", "replace").split("\n")
-    told = next((line for line in lines if line.startswith("fatal: ")), lines[0])
-    return told.removeprefix("fatal: ").removeprefix("error: ").strip()
 
 
 def _count(number: int, noun: str) -> str:

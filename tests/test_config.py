@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from reviewbot.config import (
     AnswersConfig,
@@ -14,10 +17,14 @@ from reviewbot.config import (
     ListConfig,
     LoreConfig,
     PatchworkConfig,
+    PathConfig,
     PolicyConfig,
     ReplyConfig,
     SendConfig,
     SourceConfig,
+    ToolConfig,
+    TreeFile,
+    explain_config,
     load_config,
     parse_span,
 )
@@ -295,3 +302,282 @@ def test_what_cannot_be_meant_is_said_when_it_is_read(file: Path, text: str, sai
     with pytest.raises(ConfigError) as raised:
         load_config(str(file))
     assert str(raised.value).startswith(said.replace("FILE", str(file)))
+
+
+# --- the tables of the author's side --------------------------------------------------------------
+
+
+def test_every_setting_of_paths_tools_rules_and_baseline_is_read(file: Path) -> None:
+    file.write_text(
+        "rules = ['~/rules', '/r']\nbaseline = 'known.txt'\n"
+        "[per-path.'drivers/staging/']\nselect = ['vma']\nignore = ['pin', 'ML01']\n[per-path.'*.h']\n"
+        "[tool.sparse]\ncommand = 'sparse -Wall'\nreads = 'b4'\non = 'files'\ncheckout = 'tree'\nsuffixes = ['.c']\n"
+        "always = false\ntimeout = '90s'\n[tool.check-patch]\ncommand = 'checkpatch.pl -'\n"
+    )
+    assert load_config(str(file)) == Config(
+        rules=("~/rules", "/r"),
+        baseline="known.txt",
+        per_path={"drivers/staging/": PathConfig(("vma",), ("pin", "ML01")), "*.h": PathConfig()},
+        tool={
+            "sparse": ToolConfig("sparse -Wall", "b4", "files", "tree", (".c",), False, timedelta(seconds=90)),
+            "check-patch": ToolConfig("checkpatch.pl -"),
+        },
+    )
+    assert ToolConfig("x") == ToolConfig("x", "gcc", "patch", "files", (".c", ".h"), True, timedelta(minutes=5))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[tool.x]", "'tool.x' in 'FILE' needs a command"),
+        ("[tool.x]\ncommand = ' '", "'tool.x' in 'FILE' needs a command"),
+        ("[tool.x]\ncommand = ['a']", "'tool.\"x\".command' in 'FILE' must be a str, not ['a']"),
+        ("[tool.x]\ncommand = 'x'\nreads = 'xml'", "'tool.\"x\".reads' must be one of gcc, checkpatch, b4, not 'xml'"),
+        ("[tool.x]\ncommand = 'x'\non = 'hunk'", "'tool.\"x\".on' must be one of patch, files, series, not 'hunk'"),
+        ("[tool.x]\ncommand = 'x'\ncheckout = ''", "'tool.\"x\".checkout' must be one of files, tree, not ''"),
+        ("[tool.x]\ncommand = 'x'\ntimeout = '0s'", "'tool.x.timeout' must not be nothing (in 'FILE')"),
+        ("[tool.x]\ncomand = 'x'", "unknown key 'tool.\"x\".comand' in 'FILE', did you mean 'tool.\"x\".command'?"),
+        ("[tool.'../x']\ncommand = 'x'", "'tool.\"../x\"' in 'FILE': a name has letters, digits, '.', '_' and '-'"),
+        ("[per-path]\nignore = ['x']", "'per-path' in 'FILE' must hold tables, such as [per-path.\"NAME\"]"),
+        (
+            "[per-path.x]\nignores = []",
+            "unknown key 'per-path.\"x\".ignores' in 'FILE', did you mean 'per-path.\"x\".ig",
+        ),
+        ("[per-path.'/etc/*']", "'per-path.\"/etc/*\"' in 'FILE' must not be absolute: paths begin at the tree's top"),
+        ("[per-path.'~/x']", "'per-path.\"~/x\"' in 'FILE' must not be absolute"),
+        ("[per-path.'mm/../fs/*']", "'per-path.\"mm/../fs/*\"' in 'FILE' must be a path as git writes it"),
+        ("[per-path.'..']", "'per-path.\"..\"' in 'FILE' must be a path as git writes it"),
+        ("[per-path.'./mm/']", "'per-path.\"./mm/\"' in 'FILE' must be a path as git writes it"),
+        ("[per-path.'mm//x']", "'per-path.\"mm//x\"' in 'FILE' must be a path as git writes it"),
+        ("[per-path.'']", "'per-path.\"\"' in 'FILE' must have 1 to 256 characters"),
+        ('[per-path."a\\u001bb"]', "'per-path.\"a\x1bb\"' in 'FILE' must not have control characters"),
+        ("\n".join(f"[per-path.a{n}]" for n in range(201)), "'per-path' in 'FILE' has more than 200 tables"),
+        ("rules = 'x'", "'rules' in 'FILE' must be a list of strings"),
+    ],
+)
+def test_what_is_wrong_in_a_table_of_the_author_is_said(file: Path, text: str, said: str) -> None:
+    file.write_text(text + "\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config(str(file))
+    assert str(caught.value).startswith(said.replace("FILE", str(file)))
+
+
+def test_a_glob_may_have_dots_in_its_names_and_a_slash_at_its_end(file: Path) -> None:
+    globs = ["drivers/*/a..b.c", "x/", "**/x.c", "a/**", ".clang-format", "[!a]*"]
+    file.write_text("".join(f"[per-path.'{glob}']\n" for glob in globs))
+    assert list(load_config(str(file)).per_path) == globs
+
+
+# --- the tree's own file --------------------------------------------------------------------------
+
+
+def of_tree(text: str) -> TreeFile:
+    return TreeFile(".reviewbot.toml", text)
+
+
+def test_a_tree_adds_to_what_is_ignored_and_replaces_what_is_selected(file: Path) -> None:
+    file.write_text("select = ['vma']\nignore = ['pin', 'gup']\nstrict = true\n")
+    config = load_config(str(file), (), of_tree("select = ['mmap-lock']\nignore = ['gup', 'ML01']\n"))
+    assert (config.select, config.ignore, config.strict) == (("mmap-lock",), ("pin", "gup", "ML01"), True)
+    assert load_config(str(file), (), of_tree("")) == load_config(str(file))
+
+
+def test_a_trees_paths_are_joined_with_the_users_in_the_same_way(file: Path) -> None:
+    file.write_text("[per-path.'mm/']\nselect = ['vma']\nignore = ['pin']\n[per-path.'fs/']\nignore = ['gup']\n")
+    tree = of_tree("[per-path.'mm/']\nselect = ['gup']\nignore = ['ML01']\n[per-path.'net/']\nignore = ['vma']\n")
+    assert load_config(str(file), (), tree).per_path == {
+        "mm/": PathConfig(("gup",), ("pin", "ML01")),
+        "fs/": PathConfig((), ("gup",)),
+        "net/": PathConfig((), ("vma",)),
+    }
+
+
+def test_a_tree_needs_no_file_of_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.delenv("HOME", raising=False)
+    assert load_config(None, (), of_tree("ignore = ['pin']")) == Config(ignore=("pin",))
+
+
+@pytest.mark.parametrize(
+    "key", sorted({name.replace("_", "-") for name in Config._fields} - {"select", "ignore", "per-path"})
+)
+def test_a_tree_sets_nothing_but_what_is_shown_of_it(file: Path, key: str) -> None:
+    file.write_text("")
+    value = getattr(Config(), key.replace("-", "_"))
+    table = isinstance(value, dict) or hasattr(value, "_fields")
+    for text in (f"ignore = []\n{key} = []\n", f"ignore = []\n[{key}.x]\n" if table else f"\n'{key}' = 1\n"):
+        with pytest.raises(ConfigError) as caught:
+            load_config(str(file), (), of_tree(text))
+        assert str(caught.value) == (
+            f"'{key}' in '.reviewbot.toml' line 2 is not for a tree to set: put it into ~/.config/reviewbot/config.toml"
+        )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("# all\n\nignor = []", "unknown key 'ignor' in '.reviewbot.toml' line 3, did you mean 'ignore'?"),
+        ("trees = ''", "unknown key 'trees' in '.reviewbot.toml' line 1: a tree may set select, ignore, per-path"),
+        ("[list.a]\n[list.b]", "'list' in '.reviewbot.toml' line 1 is not for a tree to set"),
+        ("per_path = {}", "unknown key 'per_path' in '.reviewbot.toml' line 1, did you mean 'per-path'?"),
+        ("ignore = []\nselect = 'vma'", "'select' in '.reviewbot.toml' line 2 must be a list of strings"),
+        (
+            "ignore = [\n'a',\n# b\n]\n[per-path.x]\nignore = [\n]\nselekt = ['vma']",
+            "unknown key 'per-path.\"x\".selekt' in '.reviewbot.toml' line 8, did you mean 'per-path.\"x\".select'?",
+        ),
+        ("[per-path]\n'/x'.ignore = []", "'per-path.\"/x\"' in '.reviewbot.toml' line 2 must not be absolute"),
+        ("\n[per-path.'a/../b']", "'per-path.\"a/../b\"' in '.reviewbot.toml' line 2 must be a path as git writes it"),
+        ("ignore = ['a'", "cannot read '.reviewbot.toml': "),
+        ("ignore = [1" + "0" * 5000 + "]", "cannot read '.reviewbot.toml': "),
+        ("ignore = " + "[" * 30000, "cannot read '.reviewbot.toml': nested too deep"),
+        ("ignore = []\n" + ".".join("a" * 300) + " = 1", "'.reviewbot.toml' line 2 has more than 256 dots"),
+        ("#" * 65537, "'.reviewbot.toml' is too large: a tree's may have 64 KiB"),
+        ("# " + "ä" * 40000, "'.reviewbot.toml' is too large: a tree's may have 64 KiB"),
+        ("[[ignore]]\nselect = []", "'ignore' in '.reviewbot.toml' line 1 must be a list of strings"),
+        ("x" * 5000 + " = 1", f"unknown key '{'x' * 100}' in '.reviewbot.toml' line 1: a tree may set"),
+    ],
+)
+def test_what_is_wrong_in_a_trees_file_is_said_with_its_line(file: Path, text: str, said: str) -> None:
+    file.write_text("select = ['vma']\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config(str(file), (), of_tree(text))
+    assert str(caught.value).startswith(said)
+    assert len(str(caught.value)) < 400
+
+
+def test_a_trees_file_of_the_largest_size_is_read(file: Path) -> None:
+    file.write_text("")
+    text = "ignore = ['pin']\n"
+    text += "#" * (64 * 1024 - len(text))
+    assert load_config(str(file), (), of_tree(text)).ignore == ("pin",)
+
+
+def test_the_line_of_a_key_is_found_behind_all_that_toml_allows(file: Path) -> None:
+    file.write_text(
+        "# [policy]\n"
+        "ledger = '''\n"
+        "[policy]\n"
+        "wait = 1\n"
+        "'''\n"
+        "select = [ # ]\n"
+        "  'a',\n"
+        "]\n"
+        "policy = {wait = '1h', rfc = true}\n"
+        'list."A@example.org".mode = "draft"\n'
+        "[ source . one ]\r\n"
+        "git = 'x'\r\n"
+    )
+    _, found = explain_config(str(file))
+    assert {".".join(key): one.origins[0].line for key, one in found.items()} == {
+        "ledger": 2,
+        "select": 6,
+        "policy.wait": 9,
+        "policy.rfc": 9,
+        "list.a@example.org": 10,
+        "list.a@example.org.mode": 10,
+        "source.one": 11,
+        "source.one.git": 12,
+    }
+
+
+# --- one setting at a time ------------------------------------------------------------------------
+
+LISTED = '[list."a@example.org"]\nmode = "draft"\n'
+
+
+@pytest.mark.parametrize(
+    ("setting", "config"),
+    [
+        ("strict=true", Config(strict=True)),
+        ("reply.per=series", Config(reply=ReplyConfig(per="series"))),
+        (' reply.per = "series" ', Config(reply=ReplyConfig(per="series"))),
+        ("reply.budget=3", Config(reply=ReplyConfig(budget=3))),
+        ("reply.salt=3", Config(reply=ReplyConfig(salt="3"))),
+        ("reply.docs=a=b", Config(reply=ReplyConfig(docs="a=b"))),
+        ("reply.docs=", Config(reply=ReplyConfig())),
+        ("reply.docs='a\nsalt = 1", Config(reply=ReplyConfig(docs="'a\nsalt = 1"))),
+        ("policy.wait=6h", Config(policy=PolicyConfig(wait=timedelta(hours=6)))),
+        ("policy.wait='6h'", Config(policy=PolicyConfig(wait=timedelta(hours=6)))),
+        ("policy={wait='6h', rfc=true}", Config(policy=PolicyConfig(wait=timedelta(hours=6), rfc=True))),
+        ("ignore=pin,gup", Config(ignore=("pin", "gup"))),
+        ("ignore= pin , gup,", Config(ignore=("pin", "gup"))),
+        ('ignore=["pin", "gup"]', Config(ignore=("pin", "gup"))),
+        ("ignore=[pin,gup]", Config(ignore=("pin", "gup"))),
+        ("ignore='pin,gup'", Config(ignore=("pin", "gup"))),
+        ("ignore=", Config()),
+        ('list."A@example.org".mode=draft', Config(list={"a@example.org": ListConfig("draft")})),
+        ("list.'a@example.org'.mode=draft", Config(list={"a@example.org": ListConfig("draft")})),
+        ("list.a@example.org.mode=draft", Config(list={"a@example.org": ListConfig("draft")})),
+        ('list."a@example.org"={mode="draft"}', Config(list={"a@example.org": ListConfig("draft")})),
+        ("per-path.drivers/x.y/*.c.ignore=pin", Config(per_path={"drivers/x.y/*.c": PathConfig((), ("pin",))})),
+        ('per-path."a=b".ignore=pin', Config(per_path={"a=b": PathConfig((), ("pin",))})),
+        ("per-path.it's.ignore=pin", Config(per_path={"it's": PathConfig((), ("pin",))})),
+        ("tool.x.command=sparse -D'A=1'", Config(tool={"x": ToolConfig("sparse -D'A=1'")})),
+    ],
+)
+def test_a_setting_is_named_as_in_the_file_and_needs_no_quotes(file: Path, setting: str, config: Config) -> None:
+    file.write_text("")
+    assert load_config(str(file), [setting]) == config
+
+
+def test_of_several_settings_the_last_wins_and_all_win_over_the_files(file: Path) -> None:
+    file.write_text("ignore = ['pin']\nselect = ['vma']\nfail-on = 'error'\n[per-path.x]\nignore = ['vma']\n")
+    tree = of_tree("ignore = ['gup']\nselect = ['gup']\n[per-path.x]\nignore = ['gup']\n")
+    words = ["ignore=ML01", "fail-on=note", "fail-on=never", "per-path.x.ignore=pin"]
+    config = load_config(str(file), words, tree)
+    assert (config.ignore, config.select, config.fail_on) == (("ML01",), ("gup",), "never")
+    assert config.per_path == {"x": PathConfig((), ("pin",))}
+    assert load_config(str(file), ["ignore="], tree).ignore == ()
+
+
+def test_what_a_list_does_not_set_is_as_the_last_layer_has_it_in_policy(file: Path) -> None:
+    file.write_text(LISTED + '[list."b@example.org"]\nwait = "3h"\n[policy]\nwait = "2h"\nrfc = true\n')
+    config = load_config(str(file), ["policy.wait=6h", "list.c@example.org.mode=off"])
+    assert {name: (one.wait.seconds // 3600, one.rfc) for name, one in config.list.items()} == {
+        "a@example.org": (6, True),
+        "b@example.org": (3, True),
+        "c@example.org": (6, True),
+    }
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("selekt=a", "unknown key 'selekt' in -c, did you mean 'select'?"),
+        ("policy.wiat=6h", "unknown key 'policy.wiat' in -c, did you mean 'policy.wait'?"),
+        ("list.a@example.org.mod=off", "unknown key 'list.\"a@example.org\".mod' in -c, did you mean 'list.\"a@exa"),
+        ("policy.wait=soon", '\'policy.wait\' in -c must be a time such as "30m", "12h" or "7d", not \'soon\''),
+        ("policy.wait=6", '\'policy.wait\' in -c must be a time such as "30m", "12h" or "7d", not \'6\''),
+        ("policy.wait=30d", "'policy.wait' must be less than 'policy.max-age' (in -c)"),
+        ("policy.max-age=1h", "'policy.wait' must be less than 'policy.max-age' (in -c)"),
+        ("policy.severity=bad", "'policy.severity' must be one of error, warning, note, info, not 'bad' (in -c)"),
+        ("strict=yes", "'strict' in -c must be a bool, not 'yes'"),
+        ("reply.budget=many", "'reply.budget' in -c must be a int, not 'many'"),
+        ("reply.budget=-1", "'reply.budget' in -c must not be negative, -1 is"),
+        ("ignore=[1, 2]", "'ignore' in -c must be a list of strings"),
+        ("policy=6h", "'policy' in -c must be a table"),
+        ("list.mode=off", "'list' in -c must hold tables, such as [list.\"NAME\"]"),
+        ("list=off", "'list' in -c must hold tables, such as [list.\"NAME\"]"),
+        ("select.x=1", "'select' in -c must be a list of strings"),
+        ("strict", "-c 'strict' sets nothing: 'strict=VALUE' is expected"),
+        ("=1", "-c '=1' sets nothing: 'key=VALUE' is expected"),
+        ("", "-c '' sets nothing: 'key=VALUE' is expected"),
+        ("per-path./etc.ignore=pin", "'per-path.\"/etc\"' in -c must not be absolute"),
+        ("tool.x.always=true", "'tool.x' in -c needs a command"),
+    ],
+)
+def test_what_is_wrong_in_a_setting_is_said_of_it(file: Path, setting: str, said: str) -> None:
+    file.write_text("[policy]\nwait = '2h'\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config(str(file), ["fail-on=error", setting])
+    assert str(caught.value).startswith(said)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_no_words_of_a_setting_or_a_tree_do_more_than_be_refused(setting: str, text: str) -> None:
+    for prefix in ("", "per-path.", "list.x@y.", "ignore=", "policy.wait="):
+        with suppress(ConfigError):
+            load_config("/dev/null", [prefix + setting])
+        with suppress(ConfigError):
+            load_config("/dev/null", (), of_tree(prefix + text))

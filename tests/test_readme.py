@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from inbox import write_epoch
 
-from reviewbot.config import Config, ListConfig, PolicyConfig, SourceConfig, load_config
+from reviewbot.config import Config, ListConfig, PathConfig, PolicyConfig, SourceConfig, ToolConfig, load_config
 from reviewbot.policy import Reason
 from reviewbot.source.mbox import MboxSource
 
@@ -81,7 +81,10 @@ def test_the_readmes_configuration_has_every_key_with_its_default(directory: Pat
         if name not in ("list", "source") and isinstance(default, tuple) and hasattr(default, "_fields"):
             assert set(table[name]) == keys(type(default)), name
     (source,), (one,) = table["source"].values(), table["list"].values()
+    (path,), (tool,) = table["per-path"].values(), table["tool"].values()
     assert set(source) == keys(SourceConfig)
+    assert set(path) == keys(PathConfig)
+    assert set(tool) == keys(ToolConfig)
     assert set(one) == keys(ListConfig) - (keys(PolicyConfig) & keys(ListConfig)) | {"mode"}
     config = load_config(str(directory / "example.toml"))
     assert (
@@ -90,10 +93,14 @@ def test_the_readmes_configuration_has_every_key_with_its_default(directory: Pat
             policy=config.policy._replace(unknown_list="off"),
             list={},
             source={},
+            per_path={},
+            tool={},
         )
         == Config()
     )
     assert [table._replace(mode="off") for table in config.list.values()] == [ListConfig()]
+    assert [*config.per_path.values()] == [PathConfig()]
+    assert [table._replace(command="") for table in config.tool.values()] == [ToolConfig()]
 
 
 def test_the_readme_explains_every_reason_once() -> None:

@@ -18,11 +18,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mails import mail
 
+from reviewbot import git as git_module
 from reviewbot import tree as tree_module
 from reviewbot.cli import main
 from reviewbot.mail import local_series, make_patch, parse_mail, parse_patch
 from reviewbot.model import Applied, BaseHow, InputError, Patch, Series
-from reviewbot.tree import Files, Tree, TreeError, apply_hunks, blob_ids, read_facts
+from reviewbot.git import GitError
+from reviewbot.tree import Files, Tree, apply_hunks, blob_ids, read_facts
 
 DATA = Path(__file__).parent / "data"
 EXAMPLE = DATA / "example.mbox"
@@ -724,9 +726,9 @@ def test_a_git_that_ends_again_and_again_is_given_up(
         fake.write_text("#!/bin/sh\necho 'fatal: out of sorts' >&2\necho 'more' >&2\nexit 128\n")
         fake.chmod(0o755)
         monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
-        for _ in range(tree_module._RESTARTS - 1):
+        for _ in range(git_module._RESTARTS - 1):
             assert tree.commit(head) is None
-        with pytest.raises(TreeError, match=f"^cannot read tree '{re.escape(str(repo.path))}': out of sorts$"):
+        with pytest.raises(GitError, match=f"^cannot read tree '{re.escape(str(repo.path))}': out of sorts$"):
             tree.commit(head)
 
 
@@ -856,7 +858,7 @@ def test_hunks_that_are_far_off_are_not_searched_for_without_end(repo: Repo, bac
 
 
 def test_a_giant_file_is_not_kept(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tree_module, "MAX_FILE", 1000)
+    monkeypatch.setattr(git_module, "MAX_FILE", 1000)
     repo.commit({"mm/a.c": LINES + "\tmore();\n" * 1000, "mm/c.c": "int a;\n"})
     small = "diff --git a/mm/c.c b/mm/c.c\n--- a/mm/c.c\n+++ b/mm/c.c\n@@ -1 +1 @@\n-int a;\n+int b;\n"
     files, applied = apply_one(repo, change("mm/a.c") + small)

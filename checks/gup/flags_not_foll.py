@@ -31,6 +31,7 @@ COMPARED = frozenset(("==", "!=", "<", ">", "<=", ">=", "&&", "||"))
     words=WORDS,
     scope=Scope(exclude=(*Scope().exclude, "mm/gup.c")),
     confidence=Confidence.HIGH,
+    fix=True,
 )
 def check(code: Code) -> Iterator[Report]:
     """The argument that holds the flags, by the function and its number of arguments."""

@@ -19,6 +19,7 @@ from reviewbot.rule import Report, Scope, code_rule
     scope=Scope(exclude=(*Scope().exclude, "mm/gup.c")),
     style=True,
     confidence=Confidence.HIGH,
+    fix=True,
 )
 def check(code: Code) -> Iterator[Report]:
     """The flag in the argument, or in the variable that is the argument; pin_user_pages*() rejects it (FL12)."""

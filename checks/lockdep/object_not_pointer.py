@@ -61,6 +61,7 @@ class _Known(NamedTuple):
     id="LD04",
     words=("lockdep_assert_", "might_lock", "rwsem_assert_"),
     confidence=Confidence.HIGH,
+    fix=True,
 )
 def check(code: Code) -> Iterator[Report]:
     """Surely so where the file takes the lock's address elsewhere or declares it; by its name alone a warning."""
@@ -77,7 +78,8 @@ def check(code: Code) -> Iterator[Report]:
         yield Report(
             call.tokens,
             f"{call.name}() is given the lock {text}, not its address",
-            suggestion=substituted(code, [first], f"&{first.text}"),
+            # where it may be a pointer after all, the & would be wrong
+            suggestion=substituted(code, [first], f"&{first.text}") if sure else None,
             severity=None if sure else Severity.WARNING,
         )
 

@@ -6,8 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reviewbot.c.code import Code
-from reviewbot.c.pattern import Pattern
-from reviewbot.kernel import REPLACEMENTS, mm_of_lock, replacement, substituted
+from reviewbot.kernel import REPLACEMENTS, assertion, is_locked_checks, mm_of_lock, replacement
 from reviewbot.model import Confidence, Severity
 from reviewbot.rule import Report, Scope, code_rule
 
@@ -23,10 +22,6 @@ ASSERTS = (
     "rwsem_assert_held_write",
     "lockdep_is_held",
 )
-IS_LOCKED = Pattern("{BUG_ON, WARN_ON, WARN_ON_ONCE, VM_BUG_ON, VM_WARN_ON, VM_WARN_ON_ONCE} (!rwsem_is_locked($lock))")
-IS_LOCKED_MM = Pattern(
-    "{VM_BUG_ON_MM, VM_BUG_ON_VMA, VM_WARN_ON_ONCE_MM, VM_WARN_ON_ONCE_VMA} (!rwsem_is_locked($lock), ...)"
-)
 API = Scope(exclude=(*Scope().exclude, "include/linux/mmap_lock.h", "mm/mmap_lock.c"))
 
 
@@ -39,6 +34,7 @@ API = Scope(exclude=(*Scope().exclude, "include/linux/mmap_lock.h", "mm/mmap_loc
     style=True,
     confidence=Confidence.HIGH,
     yields_to=("mmap-lock/direct-mmap-sem", "lockdep/wrong-lock-asserted"),
+    fix=True,
 )
 def check(code: Code) -> Iterator[Report]:
     """Assertions whose operand is the lock of an mm; another structure's mmap_lock is none of ours."""
@@ -53,15 +49,7 @@ def check(code: Code) -> Iterator[Report]:
             # 6.12 has no mmap_assert_not_locked(): arch/s390 has to name the lock
             message = f"{call.name}() names mmap_lock, for which the mmap locking API has no assertion"
             yield Report(call.tokens, message, severity=Severity.INFO)
-    for pattern in (IS_LOCKED, IS_LOCKED_MM):
-        for match in pattern.find(code.tokens):
-            mm = mm_of_lock(match.bound["lock"])
-            if mm is not None and code.changed(*match.tokens):
-                message = (
-                    f"{match.tokens[0].text}(!rwsem_is_locked()) on mmap_lock: mmap_assert_locked() is the assertion"
-                )
-                # mmap_assert_locked() has no value: it cannot stand in `if (WARN_ON(..))`
-                line = code.lines[match.tokens[0].line].text.strip()
-                alone = line.startswith(match.tokens[0].text) and line.endswith(");")
-                cure = substituted(code, match.tokens, f"mmap_assert_locked({mm})") if alone else None
-                yield Report(match.tokens, message, suggestion=cure)
+    for found in is_locked_checks(code):
+        if mm_of_lock(found.bound["lock"]) is not None and code.changed(*found.tokens):
+            message = f"{found.tokens[0].text}(!rwsem_is_locked()) on mmap_lock: mmap_assert_locked() is the assertion"
+            yield Report(found.tokens, message, suggestion=assertion(code, found))

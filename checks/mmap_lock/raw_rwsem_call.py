@@ -7,21 +7,11 @@ from collections.abc import Iterator
 
 from reviewbot.c.code import Code
 from reviewbot.c.pattern import Pattern
-from reviewbot.kernel import RAW_LOCKS, RAW_UNLOCKS, mm_names, mm_of_lock, replacement
+from reviewbot.kernel import PAIRED, UNPAIRED, mm_names, mm_of_lock, replacement
 from reviewbot.model import Confidence, Severity
 from reviewbot.rule import Report, Scope, code_rule
 
-CALLS = (
-    *RAW_LOCKS,
-    *RAW_UNLOCKS,
-    "downgrade_write",
-    "init_rwsem",
-    "rwsem_is_contended",
-    "down_write_killable_nested",
-    "down_read_killable_nested",
-    "down_read_non_owner",
-    "down_read_interruptible",
-)
+CALLS = (*PAIRED, *UNPAIRED, "init_rwsem", "rwsem_is_contended")
 GUARDS = (
     Pattern("guard({rwsem_read, rwsem_write})($lock)"),
     Pattern("scoped_guard({rwsem_read, rwsem_write}, $lock)"),
@@ -49,6 +39,7 @@ ALLOWED = Scope(
     scope=ALLOWED,
     confidence=Confidence.HIGH,
     yields_to=("mmap-lock/direct-mmap-sem",),
+    fix=True,
 )
 def check(code: Code) -> Iterator[Report]:
     """Calls with the address of an mm's lock as their one address argument (mm_take_all_locks has it second)."""
@@ -59,7 +50,7 @@ def check(code: Code) -> Iterator[Report]:
             continue
         why = ", and does not end the per-VMA write locks" if call.name == "up_write" else ""
         message = f"{call.name}() on mmap_lock goes around the mmap locking API{why}"
-        yield Report(call.tokens, message, suggestion=replacement(code, call))
+        yield Report(call.tokens, message, suggestion=replacement(code, call, names))
     for match in (match for pattern in GUARDS for match in pattern.find(code.tokens)):
         if mm_of_lock(match.bound["lock"], names=names) is not None and code.changed(*match.tokens):
             name = f"{match.tokens[0].text}({match.tokens[2].text})"

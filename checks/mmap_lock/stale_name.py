@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from reviewbot.c.code import Code
 from reviewbot.c.tokens import Comment
+from reviewbot.kernel import LONGEST_LINE
 from reviewbot.model import Confidence, LineKind, Severity
 from reviewbot.rule import Report, Scope, code_rule
 
@@ -25,6 +26,7 @@ LATER = {"__lock_page_or_retry": (5, 16)}
     scope=Scope(exclude=("tools/", "scripts/"), suffixes=(".c", ".h", ".S", ".rst", ".txt", "Kconfig")),
     style=True,
     confidence=Confidence.HIGH,
+    fix=True,
 )
 def check(code: Code) -> Iterator[Report]:
     """Comment lines, and every line of a document."""
@@ -47,7 +49,7 @@ def check(code: Code) -> Iterator[Report]:
             yield Report(
                 [Comment(text, comment.line, comment.column + match.start(match.lastindex or 0))],
                 f"the {where} names {old}, which is {NEW[old]} since {since}",
-                suggestion=_renamed(code.lines[comment.line].text, code.version),
+                suggestion=_renamed(code, comment),
             )
 
 
@@ -56,9 +58,12 @@ def _holds(old: str, version: tuple[int, int] | None) -> bool:
     return version is None or version >= LATER.get(old, version)
 
 
-def _renamed(line: str, version: tuple[int, int] | None) -> str:
-    """The line with the names of today."""
+def _renamed(code: Code, comment: Comment) -> str | None:
+    """The comment's line with the names of today; the code beside it stays, which is another rule's."""
+    line, text = code.lines[comment.line].text, comment.text
+    if len(line) > LONGEST_LINE:
+        return None
     for old, new in NEW.items():
-        if _holds(old, version):
-            line = re.sub(rf"(?<!\w){old}(?=s?\b)", new, line)
-    return line
+        if _holds(old, code.version):
+            text = re.sub(rf"(?<!\w){old}(?=s?\b)", new, text)
+    return line[: comment.column] + text + line[comment.column + len(comment.text) :]

@@ -25,7 +25,7 @@ from reviewbot.ledger import FindingState, MailState, Outgoing, Posting, Row, Se
 from reviewbot.model import BaseHow, Mail, ReviewbotError, Series
 from reviewbot.news import News, read_news
 from reviewbot.patchwork import is_configured, states
-from reviewbot.policy import Mode, Reason, Sent, Terms, Verdict, is_list, judge_caps, judge_series, terms_of
+from reviewbot.policy import Mode, Reason, Sent, Terms, Verdict, is_list, judge_caps, judge_series, selection_of, terms_of
 from reviewbot.reply import (
     Earlier,
     History,
@@ -39,7 +39,7 @@ from reviewbot.reply import (
     target_of,
 )
 from reviewbot.revisions import find_series
-from reviewbot.selection import FOLDED, IGNORED, PREEXISTING, Selection, folded, select
+from reviewbot.selection import FOLDED, IGNORED, PREEXISTING, folded, select
 
 _DAY = timedelta(days=1)
 # A mail that claims to be so much older or newer than its arrival has a wrong date.
@@ -215,7 +215,7 @@ class Weighing:
     def _review(self, base: Weighed, mails: Sequence[Mail], row: Outgoing | None) -> Weighed:
         series, posting, terms = base.series, base.posting, base.terms
         reviewed = self._run_rules(series, posting.arrived)
-        wanted = Selection(least=terms.severity, low=terms.confidence == "low", ignore=terms.ignore)
+        wanted = selection_of(terms)
         answered = self.answering.answered(posting, reviewed.findings)
         said = self.site.ledger.said(posting, series.change_id, base.thread)
         known = {**{name: f"already said in <{by}>" for name, by in said.items()}, **answered}

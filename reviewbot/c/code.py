@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from reviewbot.c.flow import Flow
 from reviewbot.c.pattern import MAX_REACH, matching, split_arguments
-from reviewbot.c.skeleton import Effort, Function, Statement, live, parse
+from reviewbot.c.skeleton import Active, Effort, Function, Statement, active, live, parse
 from reviewbot.c.tokens import Comment, Kind, Token, tokenize
 from reviewbot.model import Applied, Facts, FileDiff, Line, LineKind, Span, SpanKind, Whole
 
@@ -46,10 +46,36 @@ class Fragment(NamedTuple):
     section: str = ""
 
 
+class _Text:
+    """A text, tokenized, and what is found out of its tokens alone."""
+
+    def __init__(self, lines: Sequence[str], offset: int) -> None:
+        self.tokens, self.comments = tokenize(lines, offset)
+
+    @cached_property
+    def live(self) -> tuple[Token, ...]:
+        """Without what #if 0 takes out."""
+        return tuple(live(self.tokens))
+
+    @cached_property
+    def index(self) -> dict[str, list[int]]:
+        """Where each word stands among the live tokens."""
+        found: dict[str, list[int]] = {}
+        for n, token in enumerate(self.live):
+            if token[0] is Kind.WORD:
+                found.setdefault(token[1], []).append(n)
+        return found
+
+    @cached_property
+    def active(self) -> Active:
+        """As `parse` wants them."""
+        return active(self.tokens)
+
+
 # a series mostly stays with its files: what one patch makes of a file is what the next one finds
 @lru_cache(maxsize=6)
-def _tokenized(text: str) -> tuple[list[Token], list[Comment]]:
-    return tokenize(text.split("\n"), 0)
+def _tokenized(text: str) -> _Text:
+    return _Text(text.split("\n"), 0)
 
 
 class Code:
@@ -112,42 +138,47 @@ class Code:
         if self.file is None:
             return ""
         kept: list[str] = []
-        start, wanted, touched = 0, 0, self._touched
-        for n, line in enumerate(self.lines):
-            if line.text[:1] == "}":
-                if wanted < len(touched) and touched[wanted] <= n:
-                    kept.extend(line.text for line in self.lines[start : n + 1])
-                    while wanted < len(touched) and touched[wanted] <= n:
-                        wanted += 1
-                start = n + 1
-        if wanted < len(touched):
-            kept.extend(line.text for line in self.lines[start:])
+        lines, end = self.lines, 0
+        for n in self._touched:
+            if n < end:
+                continue
+            start = n
+            while start > end and lines[start - 1].text[:1] != "}":
+                start -= 1
+            end = n + 1
+            while end < len(lines) and lines[end - 1].text[:1] != "}":
+                end += 1
+            kept.extend(line.text for line in lines[start:end])
         return "\n".join(kept)
 
     @cached_property
     def lines(self) -> tuple[Line, ...]:
         """All lines; a token's `line` is an index here."""
+        if len(self.fragments) == 1:
+            return self.fragments[0].lines
         return tuple(line for fragment in self.fragments for line in fragment.lines)
 
     @cached_property
-    def _read(self) -> list[tuple[list[Token], list[Comment]]]:
+    def _read(self) -> list[_Text]:
         if self.file is not None:
             return [_tokenized("\n".join(line.text for line in self.lines))]
-        read, offset = [], 0
+        read, offset = list[_Text](), 0
         for fragment in self.fragments:
-            read.append(tokenize([line.text for line in fragment.lines], offset))
+            read.append(_Text([line.text for line in fragment.lines], offset))
             offset += len(fragment.lines)
         return read
 
     @cached_property
     def tokens(self) -> tuple[Token, ...]:
         """All tokens, preprocessor directives included; not what #if 0 takes out."""
-        return tuple(token for tokens, _ in self._read for token in live(tokens))
+        if len(self._read) == 1:
+            return self._read[0].live
+        return tuple(token for text in self._read for token in text.live)
 
     @cached_property
     def comments(self) -> tuple[Comment, ...]:
         """All comments, line by line."""
-        return tuple(comment for _, comments in self._read for comment in comments)
+        return tuple(comment for text in self._read for comment in text.comments)
 
     @cached_property
     def functions(self) -> tuple[Function, ...]:
@@ -169,13 +200,15 @@ class Code:
     def _parse(self, lines: Sequence[int] | None) -> tuple[Function, ...]:
         return tuple(
             function
-            for fragment, (tokens, _) in zip(self.fragments, self._read, strict=True)
-            for function in parse(tokens, fragment.section, self.effort, lines)
+            for fragment, text in zip(self.fragments, self._read, strict=True)
+            for function in parse(text.active, fragment.section, self.effort, lines)
         )
 
     @cached_property
     def _touched(self) -> list[int]:
         """Indices of the lines that are the patch's on this side, or next to which it has some on the other."""
+        if self.file is not None:
+            return _touched_lines(self.file.diff, self.side, len(self.lines))
         found: list[int] = []
         before: Line | None = None
         for n, line in enumerate(self.lines):
@@ -291,6 +324,8 @@ class Code:
     @cached_property
     def _index(self) -> dict[str, list[int]]:
         """Where each word stands among the tokens."""
+        if len(self._read) == 1:
+            return self._read[0].index
         found: dict[str, list[int]] = {}
         for n, token in enumerate(self.tokens):
             if token.kind is Kind.WORD:
@@ -377,10 +412,45 @@ def _whole_lines(whole: Whole, side: LineKind) -> tuple[Line, ...]:
     return tuple(lines)
 
 
+def _touched_lines(diff: FileDiff, side: LineKind, count: int) -> list[int]:
+    """`Code._touched` of a whole file of so many lines, from its hunks: a file is long, and a patch is not."""
+    found: list[int] = []
+    at = 0  # index of the next line on this side
+    before: LineKind | None = None  # the kind of the line above it; None at the top of the file
+    gap = False  # lines of the other side stand between the two
+
+    def close(kind: LineKind) -> None:
+        """The line at `at` comes, of that kind."""
+        if gap and before is kind is LineKind.CONTEXT:
+            if not found or found[-1] != at - 1:
+                found.append(at - 1)
+            found.append(at)
+        elif kind is side:
+            found.append(at)
+
+    for hunk in diff.hunks:
+        first = next((n for line in hunk.lines if (n := line.new if side is LineKind.ADDED else line.old)), None)
+        if first is None:
+            first = (hunk.new_start if side is LineKind.ADDED else hunk.old_start) + 1
+        if first - 1 > at:
+            close(LineKind.CONTEXT)
+            at, before, gap = first - 1, LineKind.CONTEXT, False
+        for line in hunk.lines:
+            if line.kind is LineKind.CONTEXT or line.kind is side:
+                close(line.kind)
+                at, before, gap = at + 1, line.kind, False
+            else:
+                gap = True
+    if at < count:
+        close(LineKind.CONTEXT)
+    return found
+
+
 def _untouched(texts: Sequence[str], start: int, end: int, shift: int, side: LineKind) -> Iterator[Line]:
     back, ahead = (shift, 0) if side is LineKind.ADDED else (0, shift)
+    make, context = tuple.__new__, LineKind.CONTEXT  # a file of 7,000 lines has as many
     for n in range(start, min(end, len(texts))):
-        yield Line(LineKind.CONTEXT, texts[n], n + 1 - back, n + 1 + ahead, 0)
+        yield make(Line, (context, texts[n], n + 1 - back, n + 1 + ahead, 0))
 
 
 def assigned(statement: Statement) -> Iterator[str]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
+from typing import NamedTuple
 
 from reviewbot.c.pattern import closing
 from reviewbot.c.tokens import Kind, Token, tokenize
@@ -173,8 +174,21 @@ class Function:
                 yield inner
 
 
+class Active(NamedTuple):
+    """The tokens of a text that `parse` reads: of #if and #else one side."""
+
+    code: list[Token]
+    macros: list[Token]  # what is part of a preprocessor directive
+
+
+def active(tokens: Sequence[Token]) -> Active:
+    """Sort the tokens of a text."""
+    kept = _active(tokens)
+    return Active([token for token in kept if not token[4]], [token for token in tokens if token[4]])
+
+
 def parse(
-    tokens: Sequence[Token],
+    tokens: Active | Sequence[Token],
     section: str = "",
     effort: Effort | None = None,
     lines: Sequence[int] | None = None,
@@ -187,8 +201,7 @@ def parse(
     if effort is None:
         effort = Effort()
         effort.allow(len(tokens))
-    code = [t for t in _active(tokens) if not t.directive]
-    macros = [t for t in tokens if t.directive]
+    code, macros = tokens if isinstance(tokens, Active) else active(tokens)
     if lines is not None:
         code, macros = _holding(code, lines, effort), _directives_holding(macros, lines)
     elif not effort.take(len(code)):
@@ -199,19 +212,26 @@ def parse(
     return functions
 
 
+_BRACES_AND_END = frozenset("{};")
+
+
 def _holding(tokens: Sequence[Token], lines: Sequence[int], effort: Effort) -> list[Token]:
     """The top-level pieces of a file (up to a ; or a } outside of braces) that hold one of the lines."""
     kept: list[Token] = []
     depth = start = 0
-    for n, token in enumerate(tokens):
-        text = token.text
+    last = len(tokens) - 1
+    marks = [n for n, token in enumerate(tokens) if token[1] in _BRACES_AND_END]
+    if last >= 0 and (not marks or marks[-1] != last):
+        marks.append(last)
+    for n in marks:
+        text = tokens[n].text
         if text == "{":
             depth += 1
         elif text == "}":
             depth = max(0, depth - 1)
-        if (text in (";", "}") and depth == 0) or n == len(tokens) - 1:
+        if (text in (";", "}") and depth == 0) or n == last:
             at = bisect_left(lines, tokens[start].line)
-            if at < len(lines) and lines[at] <= token.line and effort.take(n + 1 - start):
+            if at < len(lines) and lines[at] <= tokens[n].line and effort.take(n + 1 - start):
                 kept.extend(tokens[start : n + 1])
             start = n + 1
     return kept
@@ -233,58 +253,70 @@ def _directives_holding(tokens: Sequence[Token], lines: Sequence[int]) -> list[T
 
 def _active(tokens: Sequence[Token]) -> list[Token]:
     """Without #if 0, and without an #else within a function, or whose #if opens a brace that it does not close."""
-    if not any(t.directive for t in tokens):
+    starts = _directives(tokens)
+    if not starts:
         return list(tokens)
     kept: list[Token] = []
     stack: list[tuple[bool, int, bool]] = []  # (skipping outside, brace balance at #if, is a #if 0)
     skip, balance = False, 0
+    texts = [token[1] for token in tokens]
     at = 0
-    while at < len(tokens):
-        token = tokens[at]
-        if token.directive and token.text == "#" and (at == 0 or tokens[at - 1].directive != token.directive):
-            end = at
-            while end < len(tokens) and tokens[end].directive == token.directive:
-                end += 1
-            words = [t.text for t in tokens[at + 1 : end]]
-            word = words[0] if words else ""
-            if word in ("if", "ifdef", "ifndef"):
-                zero = words[1:2] == ["0"]
-                stack.append((skip, balance, zero))
-                skip = skip or zero
-            elif word in ("else", "elif") and stack:
-                outer, before, zero = stack[-1]
-                # one or the other: within a function they are no sequence
-                skip = outer or (not zero and (skip or balance != before or balance > 0))
-            elif word == "endif" and stack:
-                skip = stack.pop()[0]
-            if not skip:
-                kept.extend(tokens[at:end])
-            at = end
-            continue
+    for start in (*starts, len(tokens)):
         if not skip:
-            balance += (token.text == "{") - (token.text == "}")
-            kept.append(token)
-        at += 1
+            balance += texts[at:start].count("{") - texts[at:start].count("}")
+            kept.extend(tokens[at:start])
+        at = start
+        if start == len(tokens):
+            break
+        directive = tokens[start].directive
+        while at < len(tokens) and tokens[at].directive == directive:
+            at += 1
+        words = texts[start + 1 : at]
+        word = words[0] if words else ""
+        if word in ("if", "ifdef", "ifndef"):
+            zero = words[1:2] == ["0"]
+            stack.append((skip, balance, zero))
+            skip = skip or zero
+        elif word in ("else", "elif") and stack:
+            outer, before, zero = stack[-1]
+            # one or the other: within a function they are no sequence
+            skip = outer or (not zero and (skip or balance != before or balance > 0))
+        elif word == "endif" and stack:
+            skip = stack.pop()[0]
+        if not skip:
+            kept.extend(tokens[start:at])
     return kept
+
+
+def _directives(tokens: Sequence[Token]) -> list[int]:
+    """Indices of the # that begin a preprocessor directive."""
+    return [
+        n
+        for n, token in enumerate(tokens)
+        if token[4] and token[1] == "#" and (n == 0 or tokens[n - 1].directive != token[4])
+    ]
 
 
 def live(tokens: Sequence[Token]) -> list[Token]:
     """Without what stands between #if 0 and its #else or #endif."""
-    if not any(t.directive and t.text == "0" for t in tokens):
+    if not any(token[4] and token[1] == "0" for token in tokens):
         return list(tokens)
     kept: list[Token] = []
     stack: list[bool] = []  # for each #if: what follows is dead
-    for n, token in enumerate(tokens):
-        if token.directive and token.text == "#" and (n == 0 or tokens[n - 1].directive != token.directive):
-            words = [t.text for t in tokens[n + 1 : n + 3]]
-            if words[:1] in (["if"], ["ifdef"], ["ifndef"]):
-                stack.append(words == ["if", "0"])
-            elif words[:1] in (["else"], ["elif"]) and stack:
-                stack[-1] = False
-            elif words[:1] == ["endif"] and stack:
-                stack.pop()
-        if not any(stack):
-            kept.append(token)
+    at, dead = 0, False
+    for start in _directives(tokens):
+        if not dead:
+            kept.extend(tokens[at:start])
+        words = [token.text for token in tokens[start + 1 : start + 3]]
+        if words[:1] in (["if"], ["ifdef"], ["ifndef"]):
+            stack.append(words == ["if", "0"])
+        elif words[:1] in (["else"], ["elif"]) and stack:
+            stack[-1] = False
+        elif words[:1] == ["endif"] and stack:
+            stack.pop()
+        at, dead = start, any(stack)
+    if not dead:
+        kept.extend(tokens[at:])
     return kept
 
 

@@ -41,21 +41,24 @@ class Comment(NamedTuple):
     column: int
 
 
+# Each match is one token with the white space before it; the groups are in the order of `_WORD` to `_PUNCT`.
 _TOKEN = re.compile(
     r"""
-    (?P<newline>\n)
-  | (?P<space>[ \t\f\v\r]+)
-  | (?P<splice>\\[ \t]*\n)
-  | (?P<comment>/\*[\s\S]*?(?:\*/|\Z) | //[^\n]*)
-  | (?P<word>[A-Za-z_$][\w$]*)
-  | (?P<string>"(?:[^"\\\n]|\\[\s\S])*"?)
-  | (?P<char>'(?:[^'\\\n]|\\.)*'?)
-  | (?P<number>\.?[0-9](?:[eEpP][-+]|[\w.])*)
-  | (?P<punct><<=|>>=|\.\.\.|->|\+\+|--|<<|>>|<=|>=|==|!=|&&|\|\||[-+*/%&|^]=|\#\#|[\s\S])
+    [ \t\f\v\r]*(?:
+        ([A-Za-z_$][\w$]*)
+      | (\n)
+      | (\\[ \t]*\n)
+      | (/\*[\s\S]*?(?:\*/|\Z) | //[^\n]*)
+      | ("(?:[^"\\\n]|\\[\s\S])*"?)
+      | ('(?:[^'\\\n]|\\.)*'?)
+      | (\.?[0-9](?:[eEpP][-+]|[\w.])*)
+      | (<<=|>>=|\.\.\.|->|\+\+|--|<<|>>|<=|>=|==|!=|&&|\|\||[-+*/%&|^]=|\#\#|[\s\S])
+    )?
     """,
     re.X,
 )
-_KINDS = {"word": Kind.WORD, "number": Kind.NUMBER, "string": Kind.STRING, "char": Kind.CHAR, "punct": Kind.PUNCT}
+_WORD, _NEWLINE, _SPLICE, _COMMENT, _STRING, _CHAR, _NUMBER, _PUNCT = range(1, 9)
+_KINDS = {_STRING: Kind.STRING, _CHAR: Kind.CHAR, _NUMBER: Kind.NUMBER}
 # a comment's inner line in kernel style: ` * text`, ` *`; not `*locked = 0;`
 _STAR = re.compile(r"\s*\*(?:[ \t/]|$)")
 
@@ -98,29 +101,33 @@ def tokenize(lines: Sequence[str], offset: int = 0) -> tuple[list[Token], list[C
     text = "\n".join(lines[first:])
     line, line_start = first + offset, 0  # line_start: offset in text where the current line begins
     directive, directives, fresh = 0, 0, True
+    # a file of 7,000 lines has 30,000 tokens: what is done for each is done the shortest way
+    add, make, word, punct = tokens.append, tuple.__new__, Kind.WORD, Kind.PUNCT
     for match in _TOKEN.finditer(text, start):
-        group = match.lastgroup
-        at = match.start()
-        if group == "space":
-            continue
-        if group == "newline":
-            line, line_start, directive, fresh = line + 1, match.end(), 0, True
-            continue
-        if group == "splice":
-            line, line_start = line + 1, match.end()
-            continue
-        column = at - line_start
-        value = match.group()
-        if group == "comment":
-            for n, piece in enumerate(value.split("\n")):
-                comments.append(Comment(piece, line + n, 0 if n else column))
-        else:
+        group = match.lastindex
+        if group == _WORD:
+            fresh = False
+            add(make(Token, (word, match[_WORD], line, match.start(_WORD) - line_start, directive)))
+        elif group == _PUNCT:
+            value = match[_PUNCT]
             if fresh and value == "#":
                 directives += 1
                 directive = directives
             fresh = False
-            tokens.append(Token(_KINDS[group or "punct"], value, line, column, directive))
-        if "\n" in value:
-            line += value.count("\n")
-            line_start = at + value.rindex("\n") + 1
+            add(make(Token, (punct, value, line, match.start(_PUNCT) - line_start, directive)))
+        elif group == _NEWLINE:
+            line, line_start, directive, fresh = line + 1, match.end(), 0, True
+        elif group == _SPLICE:
+            line, line_start = line + 1, match.end()
+        elif group is not None:
+            value, at = match[group], match.start(group)
+            if group == _COMMENT:
+                for n, piece in enumerate(value.split("\n")):
+                    comments.append(Comment(piece, line + n, 0 if n else at - line_start))
+            else:
+                fresh = False
+                add(make(Token, (_KINDS[group], value, line, at - line_start, directive)))
+            if "\n" in value:
+                line += value.count("\n")
+                line_start = at + value.rindex("\n") + 1
     return tokens, comments

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,11 +19,14 @@ from reviewbot.engine import review
 from reviewbot.finding import NO_TREE, NOT_APPLIED, NotRun, Review
 from reviewbot.model import Base, BaseHow, ConfigError, InputError, ReviewbotError, Series, Severity
 from reviewbot.output import render
-from reviewbot.output.text import clean
+from reviewbot.output.text import Screen, clean
 from reviewbot.rule import CodeRule
-from reviewbot.selection import Selection, matches, select
+from reviewbot.selection import PathRule, Selection, matches, refused_suppressions, select
 
 if TYPE_CHECKING:
+    from reviewbot.baseline import Baseline
+    from reviewbot.config import TreeFile
+    from reviewbot.source.commits import CommitFiles, Repository
     from reviewbot.tree import Files, Tree
 
 # Lines on stderr about files that do not apply; all of them are in the JSON.
@@ -39,13 +42,17 @@ def say(args: argparse.Namespace, text: str) -> None:
 
 def choose_rules(args: argparse.Namespace, config: Config) -> list[CodeRule]:
     """The rules that --select and --ignore leave. Raises ConfigError for a name that is no rule, family or id."""
-    rules = registry.load()
+    rules = registry.load(config.rules)
     chosen = tuple(name for names in args.select or () for name in names.split(",")) or config.select
     ignored = (*(name for names in args.ignore or () for name in names.split(",")), *config.ignore)
     lists = (name for one in config.list.values() for name in one.ignore)
-    known = {word for rule in rules for word in (rule.name, rule.name.split("/")[0], rule.id)}
-    for name in (*chosen, *ignored, *config.policy.ignore, *lists):
-        if name not in known:
+    paths = (name for one in config.per_path.values() for name in (*one.select, *one.ignore))
+    known = known_names(rules)
+    for name in config.tool:
+        if name in known:
+            raise ConfigError(f"'tool.{name}' has the name of a rule or family: call it otherwise")
+    for name in (*chosen, *ignored, *config.policy.ignore, *lists, *paths):
+        if name not in known and name.split("/")[0] not in config.tool:
             from difflib import get_close_matches
 
             near = get_close_matches(name, sorted(known), 1, 0.5)
@@ -57,11 +64,16 @@ def choose_rules(args: argparse.Namespace, config: Config) -> list[CodeRule]:
     ]
 
 
+def known_names(rules: Sequence[CodeRule]) -> frozenset[str]:
+    """What a rule may be called: its name, its family, its id."""
+    return frozenset(word for rule in rules for word in (rule.name, rule.name.split("/")[0], rule.id))
+
+
 class Ground(NamedTuple):
     """A series and what it stands on."""
 
     series: Series  # with the base that a tree has
-    files: Files | None = None  # None where the diff alone is reviewed
+    files: Files | CommitFiles | None = None  # None where the diff alone is reviewed
     why: str | None = None  # why there are no files; None where there are, or none were asked for
 
 
@@ -106,6 +118,8 @@ def find_ground(args: argparse.Namespace, tree: Tree | str | None, series: Serie
 def describe_base(base: Base, said: str = "declared") -> str:
     """The commit and how it was found, the version and what tells it."""
     version = "v{}.{}".format(*base.version) if base.version else "the newest kernel"
+    if base.how is BaseHow.COMMITS:
+        said = "the commit before"
     commit = f"commit {base.commit[:12]} ({said}), " if base.commit else ""
     if base.version_from is BaseHow.TREE:
         return f"{commit}{version} (its Makefile)"
@@ -114,17 +128,173 @@ def describe_base(base: Base, said: str = "declared") -> str:
     return f"{commit}{version} ({base.version_how})"
 
 
+def tree_file(repository: Repository | None) -> TreeFile | None:
+    """The .reviewbot.toml at the top of a repository, or of the work tree around the process; None where there is none.
+
+    Of a bare repository it is HEAD's. Raises ConfigError where it is there and cannot be read.
+    """
+    from reviewbot.config import MAX_TREE_FILE, TREE_FILE, TreeFile
+
+    top = repository.top if repository else _top(os.getcwd())
+    if top is None:
+        raw = repository.read("HEAD", TREE_FILE) if repository else None
+    else:
+        name = os.path.join(top, TREE_FILE)
+        try:
+            # a link may lead anywhere: out of the tree, to a device
+            if not os.path.isfile(name) or os.path.islink(name):
+                return None
+            with open(name, "rb") as stream:
+                raw = stream.read(MAX_TREE_FILE + 1)
+        except OSError as error:
+            raise ConfigError(f"cannot open '{name}': {error.strerror}") from error
+    if raw is None:
+        return None
+    try:
+        return TreeFile(TREE_FILE, raw.decode())
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"cannot read '{TREE_FILE}': not UTF-8") from error
+
+
+def _top(directory: str) -> str | None:
+    """The work tree that a directory lies in, without asking git: the next one up that has a .git."""
+    while not os.path.exists(os.path.join(directory, ".git")):
+        if directory == (directory := os.path.dirname(directory)):
+            return None
+    return directory
+
+
+def settle(args: argparse.Namespace, config: Config, repository: Repository | None) -> Config:
+    """The settings with those of the tree: of the repository, or of the work tree that the process is in."""
+    from reviewbot.config import load_config
+
+    file = tree_file(repository)
+    return load_config(args.config, args.settings or (), file) if file else config
+
+
 def run_review(
     args: argparse.Namespace,
     config: Config,
     ground: Ground,
     rules: Sequence[CodeRule],
     only: Sequence[int] | None = None,
+    repository: Repository | None = None,
 ) -> Review:
-    """The review of a series by the chosen rules, with what is to be shown marked; says what does not apply."""
-    reviewed = review(ground.series, rules, only, ground.files)
+    """The review of a series by the chosen rules and tools, with what is to be shown marked; says what is lacking."""
+    with watched(args) as update:
+        total = len(ground.series.patches)
+        progress = (lambda done: update(done, total, "patches reviewed")) if update else None
+        reviewed = review(ground.series, rules, only, ground.files, progress)
     reviewed = reviewed._replace(not_run=(*reviewed.not_run, *_lacking(args, ground)))
-    return select(reviewed, Selection(strict=args.strict or config.strict))
+    if any("reviewbot:" in text for patch in ground.series.patches for text in (patch.message, patch.notes)):
+        for refusal in refused_suppressions(ground.series, known_names(registry.load(config.rules)) | set(config.tool)):
+            say(args, f"warning: {refusal}")
+    if config.tool and not getattr(args, "no_tools", True):
+        reviewed = _with_tools(args, config, reviewed, repository)
+    known = _baseline(args, config)
+    selection = Selection(
+        strict=args.strict or config.strict,
+        known=known.known if known else {},
+        per_path=tuple(PathRule(glob, *table) for glob, table in config.per_path.items()),
+    )
+    return select(reviewed, selection)
+
+
+@contextmanager
+def watched(args: argparse.Namespace) -> Iterator[Callable[[int, int, str], None] | None]:
+    """How progress is told: by (done, of how many, of what); None where nobody looks."""
+    if args.quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from reviewbot.commands.screen import Progress
+
+    with Progress() as progress:
+        yield progress.update
+
+
+def _with_tools(args: argparse.Namespace, config: Config, reviewed: Review, repository: Repository | None) -> Review:
+    """The review and what the configured tools say of the same series."""
+    from reviewbot.tools import run_tools
+
+    asked = args.tool or ()
+    for name in asked:
+        if name not in config.tool:
+            raise ConfigError(f"no tool is configured as '{name}': see [tool] in the configuration")
+    chosen = {name: tool for name, tool in config.tool.items() if tool.always or name in asked}
+    ran = run_tools(chosen, reviewed.series, repository, told=lambda text: say(args, f"warning: {text}"))
+    return reviewed._replace(findings=(*reviewed.findings, *ran.findings), not_run=(*reviewed.not_run, *ran.not_run))
+
+
+def _baseline(args: argparse.Namespace, config: Config) -> Baseline | None:
+    """The findings that are known; None where no file of them is named."""
+    name = getattr(args, "baseline", None) or config.baseline
+    if not name:
+        return None
+    from reviewbot.baseline import read_baseline
+
+    # what is to be written may not be there yet
+    if getattr(args, "write_baseline", None) == name and not os.path.exists(os.path.expanduser(name)):
+        return None
+    return read_baseline(os.path.expanduser(name))
+
+
+def settle_baseline(args: argparse.Namespace, config: Config, reviews: Sequence[Review]) -> bool:
+    """Write the baseline that --write-baseline asks for, or say which entries of the one in use no finding has.
+
+    True where one was written: what is in it is no reason to fail.
+    """
+    if getattr(args, "write_baseline", None):
+        from reviewbot.baseline import write_baseline
+
+        number = write_baseline(os.path.expanduser(args.write_baseline), reviews)
+        say(args, f"wrote {number} finding{'' if number == 1 else 's'} to {args.write_baseline}")
+        return True
+    if known := _baseline(args, config):
+        from reviewbot.baseline import unused
+
+        ran = {rule.name for rule in choose_rules(args, config)}
+        left = list(dict.fromkeys(map(str, unused(known, reviews, ran))))
+        for entry in left[:_MOST_TOLD]:
+            say(args, f"note: unused in the baseline: {entry}")
+        if len(left) > _MOST_TOLD:
+            say(args, f"note: so are {len(left) - _MOST_TOLD} more entries")
+    return False
+
+
+def foresee(args: argparse.Namespace, config: Config, reviewed: Review, addresses: Sequence[str] = ()) -> Review:
+    """The review with what the bot would send, where somebody will read it."""
+    if args.quiet and getattr(args, "format", None) != "json":
+        return reviewed
+    from reviewbot.forecast import forecast
+
+    if not any(patch.author.email for patch in reviewed.series.patches) or not _sayable(reviewed):
+        return reviewed  # what is staged has no author; where nothing is found nothing is sent
+    return reviewed._replace(forecast=forecast(reviewed, config, addresses))
+
+
+def _sayable(reviewed: Review) -> bool:
+    return any(not finding.preexisting and finding.rule_id for finding in reviewed.findings)
+
+
+def tell_forecast(args: argparse.Namespace, reviewed: Review) -> None:
+    """Say what the bot would send: 'the list bot would send 1 mail with 2 findings; silent on 3/7 (low confidence)'."""
+    seen = reviewed.forecast
+    if seen is None:
+        return
+    bot = f"the bot of {', '.join(seen.lists)}" if seen.lists else "the list bot"
+    if seen.verdict:
+        say(args, f"{bot} would send nothing ({seen.verdict})")
+        return
+    sent = "nothing"
+    if seen.mails:
+        sent = f"{seen.mails} mail{'' if seen.mails == 1 else 's'} with {seen.findings} finding"
+        sent += "" if seen.findings == 1 else "s"
+    groups: dict[str, list[int]] = {}
+    for patch, why in seen.silent:
+        groups.setdefault(why, []).append(patch)
+    count = reviewed.series.expected
+    silent = "; ".join(f"silent on {numbers(patches)}/{count} ({why})" for why, patches in groups.items())
+    say(args, f"{bot} would send {sent}{'; ' if silent else ''}{silent}")
 
 
 def _lacking(args: argparse.Namespace, ground: Ground) -> Iterator[NotRun]:
@@ -133,6 +303,10 @@ def _lacking(args: argparse.Namespace, ground: Ground) -> Iterator[NotRun]:
     if ground.why:
         yield NotRun(NO_TREE, ground.why)
     if files is None:
+        return
+    from reviewbot.tree import Files
+
+    if not isinstance(files, Files):
         return
     count = ground.series.expected
     for number, failure in enumerate(files.failures):
@@ -149,20 +323,18 @@ def _lacking(args: argparse.Namespace, ground: Ground) -> Iterator[NotRun]:
         yield NotRun(NO_TREE, files.trouble)
 
 
-def show(args: argparse.Namespace, reviews: Sequence[Review]) -> None:
-    """Print reviews in the format asked for: full on a terminal, terse when piped; JSON of several is a list."""
-    chosen = args.format or ("full" if sys.stdout.isatty() else "terse")
-    texts = [render(chosen, reviewed, color=use_color(args)) for reviewed in reviews]
-    if chosen == "json" and len(texts) > 1:
-        texts = ["[\n", ",\n".join(text.rstrip("\n") for text in texts), "\n]\n"]
-    sys.stdout.write("".join(texts))
+def show(args: argparse.Namespace, config: Config, reviews: Sequence[Review], top: str | None = None) -> None:
+    """Print reviews in the format asked for: full on a terminal, terse when piped. `top` is the work tree's, if any."""
+    terminal = sys.stdout.isatty()
+    chosen = args.format or ("full" if terminal else "terse")
+    if not terminal or chosen not in ("full", "terse"):
+        color = chosen == "full" and args.color == "always"
+        sys.stdout.write(render(chosen, reviews, Screen(color=color, docs=config.reply.docs or None)))
+        return
+    from reviewbot.commands.screen import make_screen, paged
 
-
-def use_color(args: argparse.Namespace) -> bool:
-    """--color, else NO_COLOR (any value but an empty one says no), else whether stdout is a terminal."""
-    if args.color != "auto":
-        return bool(args.color == "always")
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    with paged(args) as out:
+        out.write(render(chosen, reviews, make_screen(args, config, top)))
 
 
 def exit_code(args: argparse.Namespace, config: Config, reviews: Sequence[Review]) -> int:

@@ -49,7 +49,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
         elif ledger.knows(args.name.strip("<>")):
             pending = ledger.is_pending(args.name.strip("<>"))
             value, lines = {"pending": pending}, iter(["not looked at yet" if pending else "nothing to look at"])
-        elif rule := _rule_name(ledger, args.name):
+        elif rule := _rule_name(config, ledger, args.name):
             value, lines = _rule_json(ledger, rule), _rule(ledger, rule)
         else:
             raise NotFoundError(f"'{clean(args.name)[:100]}' is not known: neither a mail of the archives nor a rule")
@@ -61,9 +61,9 @@ def run(args: argparse.Namespace, config: Config) -> int:
     return 0
 
 
-def _rule_name(ledger: Ledger, name: str) -> str | None:
+def _rule_name(config: Config, ledger: Ledger, name: str) -> str | None:
     """The rule or family that is meant, also by a rule's id or one that is no more; None where there is none."""
-    for rule in registry.load():
+    for rule in registry.load(config.rules):
         if name == rule.id:
             return rule.name
         if name in (rule.name, rule.name.partition("/")[0]):

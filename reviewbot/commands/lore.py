@@ -34,7 +34,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
         ground = load_series(args, config, tree)
         only = parse_numbers(args.patches, ground.series.expected) if args.patches else None
         reviewed = run_review(args, config, ground, rules, only)
-    show(args, [reviewed])
+    show(args, config, [reviewed])
     return exit_code(args, config, [reviewed])
 
 

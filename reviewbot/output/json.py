@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
-from reviewbot.finding import Fault, Finding, Review, order
+from reviewbot.finding import Fault, Finding, Forecast, Review, order
 from reviewbot.model import Series, Span
-from reviewbot.output.text import harmless
+from reviewbot.output.text import Screen, harmless
 
 VERSION = 1
 
@@ -23,16 +24,26 @@ LONGEST = 2_000
 _NOT_ASCII = re.compile(r"[^\n -~]")
 
 
-def render(review: Review, *, color: bool) -> str:  # noqa: ARG001 - every format is called alike
-    """One JSON document that ends with a line end. Never coloured."""
-    document = {
+def render(reviews: Sequence[Review], screen: Screen) -> str:  # noqa: ARG001 - every format is called alike
+    """One JSON document that ends with a line end; of several reviews a list. Never coloured."""
+    documents = [_document(review) for review in reviews]
+    return dump(documents[0] if len(documents) == 1 else documents) + "\n"
+
+
+def dump(document: object, indent: int | None = 2) -> str:
+    """JSON that is harmless on a terminal, too."""
+    return _NOT_ASCII.sub(_escape, json.dumps(document, ensure_ascii=False, indent=indent))
+
+
+def _document(review: Review) -> dict[str, Any]:
+    return {
         "version": VERSION,
         "series": _series(review.series),
         "findings": [_finding(finding) for finding in sorted(review.findings, key=order)],
         "not_run": [{"rule": entry.rule, "why": entry.why} for entry in review.not_run],
         "errors": [_fault(fault) for fault in review.errors],
+        "forecast": _forecast(review.forecast) if review.forecast else None,
     }
-    return _NOT_ASCII.sub(_escape, json.dumps(document, ensure_ascii=False, indent=2)) + "\n"
 
 
 def _escape(match: re.Match[str]) -> str:
@@ -68,6 +79,16 @@ def _series(series: Series) -> dict[str, Any]:
     }
 
 
+def _forecast(forecast: Forecast) -> dict[str, Any]:
+    return {
+        "mails": forecast.mails,
+        "findings": forecast.findings,
+        "silent": [{"patch": one.patch, "why": one.why} for one in forecast.silent],
+        "lists": list(forecast.lists),
+        "verdict": forecast.verdict,
+    }
+
+
 def _finding(finding: Finding) -> dict[str, Any]:
     patch = finding.patch
     return {
@@ -79,11 +100,17 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "message": finding.message,
         "fingerprint": finding.fingerprint,
         "preexisting": finding.preexisting,
-        "patch": {"index": patch.index, "message_id": patch.mail.message_id, "subject": patch.mail.subject},
+        "patch": {
+            "index": patch.index,
+            "message_id": patch.mail.message_id,
+            "subject": patch.mail.subject,
+            "commit": patch.commit,
+        },
         "location": _location(finding.span),
         "related": [{"path": span.path, "line": span.line, "message": said} for span, said in finding.related],
         "places": [_location(span) for span in finding.places],
         "suggestion": finding.suggestion,
+        "fixable": finding.fixable,
     }
 
 
@@ -104,6 +131,6 @@ def _fault(fault: Fault) -> dict[str, Any]:
         "message_id": fault.mail.message_id,
         "patch": fault.patch,
         "line": fault.message_line,
-        "message": fault.message,
-        "text": fault.text,
+        "message": fault.message[:LONGEST],
+        "text": fault.text[:LONGEST],
     }

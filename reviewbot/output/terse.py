@@ -6,13 +6,15 @@ Belongs here: that line. No summary: every line is a finding, and nothing found 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from reviewbot.finding import Fault, Finding, Review
-from reviewbot.output.text import also_at, clean, entries, fault_place, place, rule_failed
+from reviewbot.output.text import Screen, also_at, clean, entries, fault_place, place, rule_failed
 
 
-def render(review: Review, *, color: bool) -> str:  # noqa: ARG001 - every format is called alike
+def render(reviews: Sequence[Review], screen: Screen) -> str:  # noqa: ARG001 - every format is called alike
     """`mm/gup.c:31:2: warning: text [lock-drop/stale-vma]` for every finding that is shown. Never coloured."""
-    return "".join(_line(entry) + "\n" for entry in entries(review))
+    return "".join(_line(entry) + "\n" for review in reviews for entry in entries(review))
 
 
 def _line(entry: Finding | Fault) -> str:

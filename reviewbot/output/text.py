@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from reviewbot.finding import NO_TREE, NOT_APPLIED, Fault, Finding, Review, order
 from reviewbot.model import Mail, Severity, Span, SpanKind
@@ -28,6 +29,18 @@ COLORS = {
     Severity.NOTE: "\x1b[1;36m",
     Severity.INFO: "\x1b[1;32m",
 }
+
+
+class Screen(NamedTuple):
+    """What a text is printed on."""
+
+    color: bool = False
+    width: int | None = None  # columns; None: lines are not fitted to any width
+    root: str | None = None  # absolute directory that paths are links into; None: no hyperlinks to files
+    docs: str | None = None  # address of the rules' pages to link to; None: no hyperlinks to rules
+
+
+PLAIN = Screen()
 
 
 def harmless(char: str) -> bool:

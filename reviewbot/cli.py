@@ -153,9 +153,13 @@ def make_parser() -> argparse.ArgumentParser:
     settings.add_argument("--format", choices=("text", "json"), default="text")
     b4_check = add("b4-check", [choice, strict, common], "for b4 review: a mail on standard input, JSON on output")
     b4_check.add_argument("--series", action="store_true", help="the whole series that the mail is of")
-    b4_prep = add("b4-prep", [choice, strict, common], "for b4 prep --check: a patch on standard input, a line a finding")
+    b4_prep = add(
+        "b4-prep", [choice, strict, common], "for b4 prep --check: a patch on standard input, a line a finding"
+    )
     b4_prep.add_argument("file", nargs="?", choices=("-",), default="-", help="standard input")
-    b4_prep.add_argument("--ruleset-version", metavar="V", help="not read; b4 keeps results while the command is the same")
+    b4_prep.add_argument(
+        "--ruleset-version", metavar="V", help="not read; b4 keeps results while the command is the same"
+    )
     hook = add("hook", [choice, strict, common], "for git's hooks")
     hook.add_argument("name", choices=HOOKS)
     hook.add_argument("args", nargs="*", metavar="ARG", help="as git gives them to the hook")
@@ -168,7 +172,7 @@ def make_parser() -> argparse.ArgumentParser:
 class _Print(argparse.Action):
     """Print what is made from the parser itself, and end."""
 
-    def __call__(self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option: str | None = None) -> None:
+    def __call__(self, parser: argparse.ArgumentParser, _: Any, values: Any, option: str | None = None) -> None:
         from reviewbot.commands.generated import generate
 
         sys.stdout.write(generate(parser, option or "", values or None))

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the bot would send if these patches were posted now: the policy's answer before anybody has the mail.
 
-Belongs here: the question. The answer is `policy`'s, `selection`'s and `reply`'s own: nothing is decided here. What only
-a list's archive knows (caps, what was said of an earlier revision, what people answer meanwhile) plays no part. Pure but
-for the clock.
+Belongs here: the question. The answer is `policy`'s, `selection`'s and `reply`'s own: nothing is decided here. What
+only a list's archive knows (caps, what was said of an earlier revision, what people answer meanwhile) plays no part.
+Pure but for the clock.
 """
 
 from __future__ import annotations

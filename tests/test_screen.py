@@ -349,6 +349,15 @@ def test_there_is_no_pager_where_none_is_wanted(
     assert terminal.getvalue() == "x\n"
 
 
+def test_the_screen_is_the_terminals_within_the_pager_too(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_PAGER", "cat >/dev/null")
+    before = make_screen(asked(), Config())
+    with paged(asked()):
+        assert make_screen(asked(), Config()) == before
+    assert before.color
+    assert before.width
+
+
 def test_what_was_printed_before_an_error_is_shown(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_PAGER", "nonexistent-pager")
 

@@ -162,6 +162,36 @@ def test_checkpatch_without_types_is_read_and_its_chatter_is_not() -> None:
     assert [(r.severity, r.kind) for r in said.remarks] == [(Severity.NOTE, "")]
 
 
+DIFF_OF_SPATCH = """\
+--- mm/a.c
++++ /tmp/cocci-output-1-2-a.c
+@@ -3,7 +3,7 @@ static struct a *f(void){
+ 	int *p;
+-	if (p == 0) return 0;
++	if (!p) return 0;
+ 	one();
+-	two();
+-	three();
++	four();
+ 	five();
++	six();
+ 	seven();
+@@ -20,2 +20,1 @@
+-	eight();
+ 	nine();
+"""
+
+
+def test_each_change_of_a_diff_is_a_remark() -> None:
+    said = read("diff", DIFF_OF_SPATCH.encode(), b"").remarks
+    assert [(r.path, r.line, r.message, r.suggestion) for r in said] == [
+        ("mm/a.c", 4, "would become 'if (!p) return 0;'", "\tif (!p) return 0;"),
+        ("mm/a.c", 6, "would become 'four();'", None),
+        ("mm/a.c", 8, "would be followed by 'six();'", None),
+        ("mm/a.c", 20, "would be removed", None),
+    ]
+
+
 def test_b4_results_are_read_with_their_details() -> None:
     details = [
         {"status": "fail", "context": "lock drop", "description": "mm/a.c:3:5: error: dropped", "srcline": "x();"},
@@ -198,9 +228,21 @@ def test_what_is_no_json_of_b4_is_refused(text: str) -> None:
         read("b4", text.encode(), b"")
 
 
-@pytest.mark.parametrize("reads", ["gcc", "checkpatch"])
+@pytest.mark.parametrize("reads", ["gcc", "checkpatch", "diff"])
 def test_hostile_output_is_read_in_linear_time(reads: str) -> None:
-    for piece in ("a", ":", " ", "a:1:", "-:1: ", "* TODO [[view:", "[-W", "ERROR:", "a:1: error: [a", "\x1b["):
+    for piece in (
+        "a",
+        ":",
+        " ",
+        "a:1:",
+        "-:1: ",
+        "* TODO [[view:",
+        "[-W",
+        "ERROR:",
+        "a:1: error: [a",
+        "\x1b[",
+        "--- a\n+++ b\n",
+    ):
         read(reads, piece.encode() * (1_000_000 // len(piece)), b"")
         read(reads, (piece * 400 + "\n").encode() * (1_000_000 // (400 * len(piece))), b"")
 
@@ -319,6 +361,16 @@ def test_what_lies_outside_of_the_tree_is_dropped(work: Work, path: str) -> None
         assert (run.findings, run.not_run) == ((), ())
     (finding,) = work.run(ToolConfig(command=standin("print", "'{top}/mm/x/../a.c:1:1: error: inside'"))).findings
     assert (finding.span.path, finding.span.line) == ("mm/a.c", 1)
+
+
+def test_a_suggestion_of_a_tool_is_one_of_ours(work: Work) -> None:
+    work.commit({"mm/a.c": C})
+    work.commit({"mm/a.c": f"{C}int x==0;\n"})
+    diff = r"'--- mm/a.c\n+++ /tmp/x.c\n@@ -5 +5 @@\n-int x==0;\n+int x;'"
+    run = work.run(ToolConfig(command=standin("print", diff), reads="diff", on="files"))
+    (finding,) = (finding for finding in run.findings if not finding.preexisting)
+    assert (finding.span.line, finding.span.text, finding.suggestion) == (5, "int x==0;", "int x;")
+    assert not finding.fixable
 
 
 def test_what_spatch_points_at_is_the_word(work: Work) -> None:

@@ -21,9 +21,9 @@ from mails import mail
 from reviewbot import git as git_module
 from reviewbot import tree as tree_module
 from reviewbot.cli import main
+from reviewbot.git import GitError
 from reviewbot.mail import local_series, make_patch, parse_mail, parse_patch
 from reviewbot.model import Applied, BaseHow, InputError, Patch, Series
-from reviewbot.git import GitError
 from reviewbot.tree import Files, Tree, apply_hunks, blob_ids, read_facts
 
 DATA = Path(__file__).parent / "data"

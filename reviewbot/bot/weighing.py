@@ -25,7 +25,18 @@ from reviewbot.ledger import FindingState, MailState, Outgoing, Posting, Row, Se
 from reviewbot.model import BaseHow, Mail, ReviewbotError, Series
 from reviewbot.news import News, read_news
 from reviewbot.patchwork import is_configured, states
-from reviewbot.policy import Mode, Reason, Sent, Terms, Verdict, is_list, judge_caps, judge_series, selection_of, terms_of
+from reviewbot.policy import (
+    Mode,
+    Reason,
+    Sent,
+    Terms,
+    Verdict,
+    is_list,
+    judge_caps,
+    judge_series,
+    selection_of,
+    terms_of,
+)
 from reviewbot.reply import (
     Earlier,
     History,

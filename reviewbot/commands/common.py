@@ -329,12 +329,12 @@ def show(args: argparse.Namespace, config: Config, reviews: Sequence[Review], to
     chosen = args.format or ("full" if terminal else "terse")
     if not terminal or chosen not in ("full", "terse"):
         color = chosen == "full" and args.color == "always"
-        sys.stdout.write(render(chosen, reviews, Screen(color=color, docs=config.reply.docs or None)))
+        sys.stdout.write(render(chosen, reviews, Screen(color=color, root=top, docs=config.reply.docs or None)))
         return
     from reviewbot.commands.screen import make_screen, paged
 
-    with paged(args) as out:
-        out.write(render(chosen, reviews, make_screen(args, config, top)))
+    with paged(args):
+        sys.stdout.write(render(chosen, reviews, make_screen(args, config, top)))
 
 
 def exit_code(args: argparse.Namespace, config: Config, reviews: Sequence[Review]) -> int:

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
         elif page:
             sys.stdout.write(_draw([_markdown(_page(rules[0], config))], screen))
         else:
-            sys.stdout.write(_draw(_tables(rules, screen.width < _SIDE_BY_SIDE), screen))
+            sys.stdout.write(_draw(_tables(rules, screen.width), screen))
     return 0
 
 
@@ -154,7 +154,7 @@ def _console(stream: Any, screen: Screen) -> Console:
     )
 
 
-def _tables(rules: Sequence[CodeRule], narrow: bool) -> Iterable[RenderableType]:
+def _tables(rules: Sequence[CodeRule], screen_width: int) -> Iterable[RenderableType]:
     """A family's name, and below it its rules; at the end how many there are."""
     from rich.padding import Padding
     from rich.table import Table
@@ -162,10 +162,14 @@ def _tables(rules: Sequence[CodeRule], narrow: bool) -> Iterable[RenderableType]
 
     ids = max(len(rule.id) for rule in rules)
     names = max(len(rule.name) - len(_family(rule)) - 1 for rule in rules)
+    narrow = screen_width < _SIDE_BY_SIDE
+    # of the columns the names' alone gives way; there are two blanks behind each
+    fixed = (1, ids, 7, 4, 4)
+    names = min(names, 32, max(_NARROWEST, screen_width) - sum(fixed) - 2 * (len(fixed) + 1))
 
     def row(rule: CodeRule) -> Table:
         table = Table.grid(padding=(0, 2, 0, 0))
-        for width in (1, ids, min(names, 32), 7, 4, 4):
+        for width in (1, ids, names, 7, 4, 4):
             table.add_column(width=width, overflow="fold")
         table.add_column(ratio=1)
         table.add_row(

@@ -51,8 +51,7 @@ class GitSettings(NamedTuple):
 def make_screen(args: argparse.Namespace, config: Config, root: str | None = None) -> Screen:
     """What is printed on, by --color, the environment, git's color.ui and the terminal.
 
-    `root` is the directory of the work tree whose files are shown; None where there is none. To be called before
-    `paged`, within which nothing is a terminal.
+    `root` is the directory of the work tree whose files are shown; None where there is none.
     """
     if getattr(args, "format", None) not in _FOR_PEOPLE:
         return PLAIN
@@ -212,6 +211,8 @@ def paged(args: argparse.Namespace) -> Iterator[None]:
     import io
 
     terminal, collected = sys.stdout, io.StringIO()
+    # a terminal is where it will be shown
+    collected.isatty = lambda: True  # type: ignore[method-assign]
     sys.stdout = collected
     try:
         yield

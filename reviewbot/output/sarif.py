@@ -92,7 +92,7 @@ def _descriptor(finding: Finding, screen: Screen) -> dict[str, Any]:
     from reviewbot import registry  # the review has loaded it; who shows another's review needs no rules
 
     name = shortened(clean(finding.rule))
-    rule = registry.known(finding.rule)
+    rule = registry.known(finding.rule) or next((rule for rule in registry.load() if rule.name == finding.rule), None)
     severity = rule.severity if rule else finding.severity
     confidence = rule.confidence if rule else finding.confidence
     summary = {"text": rule.summary if rule else name}

@@ -110,6 +110,8 @@ def run_tools(
                 findings.append(finding)
         except ReviewbotError as error:
             job.whys.append(str(error))
+        except OSError as error:
+            job.whys.append(f"cannot make its files: {error.strerror or error}")
         whys = tuple(dict.fromkeys(job.whys))
         if whys:
             more = f" (and {len(whys) - 1} more)" if len(whys) > 1 else ""

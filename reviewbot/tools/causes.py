@@ -237,7 +237,7 @@ def _finding(tool: str, placed: Placed, seen: Counter[tuple[object, ...]], preex
         span=placed.span,
         related=placed.related,
         places=(),
-        suggestion=None,
+        suggestion=placed.remark.suggestion,
         patch=placed.patch,
         function=placed.function,
         fingerprint=fingerprint(name, path, placed.function, tokens, occurrence),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What another tool prints -> Remarks.
 
-Belongs here: the forms that tools print in (gcc's, checkpatch's, b4's JSON). Does not belong here: whether a patch
+Belongs here: the forms that tools print in (gcc's, checkpatch's, a diff, b4's JSON). Does not belong here: whether a patch
 brought a remark about (`causes`), how the tool is run (`program`). What is read is not trusted: it is bounded, and a
 line that is in no known form is left out. Pure.
 """
@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import groupby, pairwise
 from typing import NamedTuple
 
-from reviewbot.model import Severity
+from reviewbot.diff import read_diff
+from reviewbot.model import Line, LineKind, Severity
 
 # Characters of a message, as in engine: a name in it is a stranger's.
 LONGEST = 500
@@ -35,6 +37,7 @@ class Remark(NamedTuple):
     preexisting: bool = False  # the tool itself says that it was there before
     text: str = ""  # the line itself, where the tool prints that instead of its number
     characters: bool = False  # the column certainly counts characters
+    suggestion: str | None = None  # the line(s) to put in the line's place
 
 
 class Said(NamedTuple):
@@ -87,6 +90,8 @@ def read(reads: str, out: bytes, err: bytes) -> Said:
         return Said(tuple(_b4(out)))
     if reads == "checkpatch":
         return _checkpatch(text)
+    if reads == "diff":
+        return Said(tuple(_diff(text)), next((line for line in [*text, *_lines(err)] if line), ""))
     # gcc and sparse complain on standard error, spatch on standard output
     return _gcc([*text, *_lines(err)])
 
@@ -185,6 +190,41 @@ def _checkpatch(lines: Sequence[str]) -> Said:
             unread = line
         before = match is not None or (before and bool(line))
     return Said(tuple(remarks), unread)
+
+
+# -- a diff ------------------------------------------------------------------------------------------
+
+_OLD_FILE = re.compile(r"--- (?:a/)?([^\s/][^\t]{0,1000}?)(?:\t.*)?")
+
+
+def _diff(lines: Sequence[str]) -> Iterator[Remark]:
+    """What a tool would make of the files: spatch in patch mode, clang-format. Each change is a remark."""
+    named = list(lines)
+    for number, (old, new) in enumerate(pairwise(lines)):
+        # spatch names a temporary file as the new one
+        if new.startswith("+++ ") and (match := _OLD_FILE.fullmatch(old)):
+            named[number : number + 2] = [f"--- a/{match[1]}", f"+++ b/{match[1]}"]
+    for diff in read_diff(named)[0]:
+        for hunk in diff.hunks:
+            before = hunk.old_start
+            for kept, group in groupby(hunk.lines, key=lambda line: line.kind is LineKind.CONTEXT):
+                changed = list(group)
+                if not kept:
+                    yield _change(diff.path, changed, before)
+                before = next((line.old for line in reversed(changed) if line.old is not None), before)
+
+
+def _change(path: str, changed: Sequence[Line], before: int) -> Remark:
+    """A run of removed and added lines; `before` is the line that comes before it."""
+    removed = [line for line in changed if line.kind is LineKind.REMOVED]
+    added = [line.text for line in changed if line.kind is LineKind.ADDED]
+    first = next((text.strip() for text in added if text.strip()), "")
+    if not removed:
+        return Remark(path, before, 0, Severity.WARNING, "", f"would be followed by '{first}'"[:LONGEST])
+    message = f"would become '{first}'" if added else "would be removed"
+    # in place of several lines nothing can be suggested: only one is pointed at
+    suggestion = "\n".join(added) if added and len(removed) == 1 else None
+    return Remark(path, removed[0].old or 1, 0, Severity.WARNING, "", message[:LONGEST], suggestion=suggestion)
 
 
 # -- b4's JSON ---------------------------------------------------------------------------------------

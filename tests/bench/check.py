@@ -22,7 +22,8 @@ def git(repo: Path, *words: str, given: bytes = b"") -> subprocess.CompletedProc
     """git in a repository, as somebody without any configuration."""
     who = {"GIT_AUTHOR_NAME": "Ann", "GIT_AUTHOR_EMAIL": "ann@example.org"}
     who |= {"GIT_COMMITTER_NAME": "Ann", "GIT_COMMITTER_EMAIL": "ann@example.org", "GIT_CONFIG_GLOBAL": os.devnull}
-    return subprocess.run(["git", "-C", repo, *words], input=given, capture_output=True, env={**os.environ, **who})
+    environment = {**os.environ, **who}
+    return subprocess.run(["git", "-C", repo, *words], input=given, capture_output=True, env=environment, check=False)
 
 
 def make_commits(repo: Path, mails: Sequence[bytes], wanted: int) -> int:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from reviewbot.c.code import Call, Code, Fragment
 from reviewbot.c.skeleton import TooMuchError
-from reviewbot.finding import Finding, Review, order
+from reviewbot.finding import Finding, Fold, Review, order
 from reviewbot.kernel import (
     LONGEST_LINE,
     MMAP_LOCKS,
@@ -745,7 +745,8 @@ def without(review: Review, fixed: Collection[Finding]) -> Review:
         if id(finding) in cured:
             findings.append(finding._replace(shown=False, why_not_shown=FIXED, places=()))
         elif finding.shown or finding.why_not_shown == FOLDED:
-            key = (finding.rule, finding.fold, finding.patch.index)
+            message = "" if finding.fold is Fold.BUILD else finding.message
+            key = (finding.rule, finding.patch.index, message)
             if key in heads:
                 head = findings[heads[key]]
                 findings[heads[key]] = head._replace(places=(*head.places, finding.span))

@@ -289,8 +289,9 @@ def told_in(call: Call, drop: Drop) -> str | None:
 def foll_definitions(code: Code) -> Iterator[tuple[Token, str]]:
     """(name, value) of each FOLL_X = 1 << n and #define FOLL_X n."""
     tokens = code.tokens
-    for n, token in enumerate(tokens):
-        if not token.text.startswith("FOLL_") or n + 1 >= len(tokens):
+    for n in code.words(*(word for word in code.vocabulary if word.startswith("FOLL_"))):
+        token = tokens[n]
+        if n + 1 >= len(tokens):
             continue
         if tokens[n + 1].text == "=" and n + 2 < len(tokens):
             end = n + 2
@@ -405,7 +406,7 @@ def _api_call(code: Code, name: str) -> str | None:
 def is_locked_checks(code: Code) -> Iterator[Match]:
     """VM_BUG_ON(!rwsem_is_locked($lock)) and its like, on whatever lock."""
     for pattern in IS_LOCKED:
-        yield from pattern.find(code.tokens)
+        yield from code.matches(pattern)
 
 
 def assertion(code: Code, check: Match) -> str | None:

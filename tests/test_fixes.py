@@ -21,6 +21,7 @@ from reviewbot import fixes, registry
 from reviewbot.engine import review
 from reviewbot.finding import Finding, Review
 from reviewbot.mail import local_series, parse_patch, split_mbox
+from reviewbot.model import InputError
 from reviewbot.output import render
 from reviewbot.output.diff import quoted
 from reviewbot.selection import Selection, select
@@ -610,6 +611,49 @@ def test_a_patch_always_applies_and_cures_what_it_says(tmp_path: Path, seed: int
     fresh = {line for file in plan.files for edit in file.edits for line in edit.new}
     for what, count in Counter(where(finding) for finding in plan.fixed if finding.span.text not in fresh).items():
         assert after[what] <= max(0, before[what] - count), what
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_mails_that_were_tampered_with_never_break_it(seed: int) -> None:
+    chance = random.Random(seed)
+    other = TAMPERED.replace(b"1/2", b"2/2").replace(b"one@", b"two@").replace(b"n.c", b"o.c")
+    mails = [bytearray(TAMPERED), bytearray(other)]
+    for mail in mails:
+        start = mail.index(b"\n\n")
+        for _ in range(chance.randrange(1, 12)):
+            at = chance.randrange(start, len(mail))
+            mail[at : at + chance.choice((0, 1, 1, 5))] = chance.choice(
+                (
+                    b"",
+                    b"\n",
+                    b"+",
+                    b"-",
+                    b" ",
+                    b"\\",
+                    b"9",
+                    b"0",
+                    b"@@ -1 +1 @@\n",
+                    b"\r",
+                    b"\0",
+                    b"\xff",
+                    b"&mm->mmap_sem",
+                )
+            )
+    try:
+        found = reviewed([bytes(mail) for mail in mails])
+    except (AssertionError, InputError):
+        return  # no series any more
+    patch = render("diff", [found])
+    assert patch == "" or "\n@@ " in patch
+
+
+TAMPERED = (
+    b"From: Ann Author <ann@example.org>\nSubject: [PATCH 1/2] lumen: one\nDate: Sun, 1 Dec 2024 12:00:00 +0000\n"
+    b"Message-ID: <one@example.org>\n\nText.\n\n---\n"
+    + f"diff --git a/{NAME} b/{NAME}\n--- a/{NAME}\n+++ b/{NAME}\n@@ -1,9 +1,11 @@\n".encode()
+    + "".join(f"{'+' if '_read' in line else ' '}{line}\n" for line in locked().split("\n")[:-1]).encode()
+    + b"\\ No newline at end of file\n"
+)
 
 
 def squashed(repo: Repo) -> Counter[tuple[str, str, str | None, str]]:

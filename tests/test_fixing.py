@@ -78,6 +78,15 @@ def test_what_remains_is_shown_and_makes_the_exit_status(repo: Repo, run: Run) -
     assert run("base..HEAD")[0] == 2, "the work tree is not clean now"
 
 
+def test_what_says_something_else_is_shown_by_itself(repo: Repo, run: Run) -> None:
+    repo.git("reset", "-q", "--hard", "base")
+    repo.commit({NAME: locked("down_read_nested(&mm->mmap_lock, 1);", "up_read(&mm->mmap_lock);")})
+    code, out, err = run("base..HEAD")
+    assert code == 1
+    assert [line.split(": ")[2].split()[0] for line in out.splitlines()] == ["down_read_nested()", "up_read()"]
+    assert "2 findings remain\n" in err
+
+
 @pytest.mark.parametrize(("limit", "status"), [("never", 0), ("error", 1)])
 def test_the_exit_status_minds_the_limit(repo: Repo, run: Run, limit: str, status: int) -> None:
     repo.commit({NAME: locked("down_read_nested(&mm->mmap_sem, 1);")})
@@ -330,6 +339,25 @@ def test_the_files_are_what_the_plan_says_and_nothing_else(repo: Repo, run: Run,
         converted = [new for new in body if (new not in before or before.count(new) < after.count(new))]
         taken = any("mmap_read_lock(mm)" in line or "mmap_write_lock(mm)" in line for line in converted)
         assert not (taken and any("_read(&mm->" in line or "_write(&mm->" in line for line in body)), name
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_patch_of_commits_applies_to_their_work_tree(
+    repo: Repo, capsys: pytest.CaptureFixture[str], seed: int
+) -> None:
+    chance = random.Random(100 + seed)
+    lines = ["/* gr\u00fcn */", *locked().split("\n"), *function("f", *(f"step({n});" for n in range(9))).split("\n")]
+    ends = ("\n", "", "\r\n")
+    repo.commit({NAME: "\n".join(lines).encode("latin-1" if seed % 2 else "utf-8")})
+    repo.git("tag", "-f", "base")
+    for _ in range(3):
+        lines = changed(chance, lines)
+        text = "\n".join(lines) + chance.choice(ends)
+        repo.commit({NAME: text.encode("latin-1", "replace") if seed % 2 else text})
+    main(["check", "--strict", "--format", "diff", "base..HEAD"])
+    patch = capsys.readouterr().out.encode()
+    if patch:
+        repo.git("apply", "--check", "--index", given=patch)
 
 
 def functions(lines: Sequence[str]) -> dict[int, list[str]]:

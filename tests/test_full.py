@@ -6,6 +6,7 @@ Belongs here: what the width does to a frame, where its carets stand, where hype
 
 from __future__ import annotations
 
+import os
 import re
 from urllib.parse import unquote
 
@@ -21,7 +22,8 @@ from reviewbot.model import Severity, SpanKind
 from reviewbot.output import render
 from reviewbot.output.text import Screen, advance, harmless
 
-ROOT = "file://host/src/linux"
+ROOT = "/src/li nux"
+FILES = f"file://{os.uname().nodename}/src/li%20nux"
 DOCS = "https://example.org/rules/"
 LINK = re.compile(r"\x1b\]8;;([!-~]*)\x1b\\")
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
@@ -119,6 +121,14 @@ def test_the_findings_own_place_is_what_is_seen_of_a_long_line() -> None:
     assert code.index("...") == taken.index("^")
 
 
+def test_what_stands_about_a_mark_is_seen_on_both_sides() -> None:
+    code, _ = framed(one_line("a " * 99 + "put_user(v, p)" + " b" * 99, "put_user(v, p)"), 80)
+    assert code.startswith("  > |    1 +...")
+    assert code.endswith("...")
+    before, after = code.split("put_user(v, p)")
+    assert abs(len(before) - len("  > |    1 +") - len(after)) <= 4
+
+
 def test_a_caret_behind_the_last_character_fits() -> None:
     for size in range(20, 32):
         patch = patch_of(raw_mail(diff="--- a/x.c\n+++ b/x.c\n@@ -0,0 +1 @@\n+" + "y" * size + "\n"))
@@ -191,11 +201,13 @@ def test_hyperlinks_and_colour_take_no_room(width: int | None) -> None:
 def test_places_lead_to_files_and_rules_to_their_pages() -> None:
     patch = patch_of(raw_mail())
     found = review(finding(patch, at(patch, "put_user"), related=((at(patch, "sched.h"), "x"),)))
-    for docs, page in ((DOCS, f"{DOCS}mmap-lock/user-access-under-lock"),
-                       ("https://example.org/r.html", "https://example.org/r.html#mmap-lock/user-access-under-lock"),
-                       ):  # fmt: skip
-        addresses = LINK.findall("\n".join(drawn(found, 80, root=ROOT, docs=docs)))
-        assert addresses == [page, "", f"{ROOT}/mm/foo.c", "", f"{ROOT}/mm/bar.c", "", page, ""]
+    page = f"{DOCS}mmap-lock/user-access-under-lock"
+    addresses = LINK.findall("\n".join(drawn(found, 80, ROOT, DOCS)))
+    assert addresses == [page, "", f"{FILES}/mm/foo.c", "", f"{FILES}/mm/bar.c", "", page, ""]
+    # no address that a browser opens
+    assert LINK.findall("\n".join(drawn(found, 80, docs="javascript:alert(1)"))) == []
+    # into a file
+    assert LINK.findall("\n".join(drawn(found, None, ROOT, DOCS))) == []
     # a mail is no file of the tree
     message = review(finding(patch, at(patch, "Report", SpanKind.MESSAGE)))
     assert LINK.findall("\n".join(drawn(message, 80, root=ROOT))) == []
@@ -216,7 +228,7 @@ def test_nothing_of_a_stranger_acts_on_a_terminal_in_any_width(text: str, width:
     out = render("full", [hostile_review(text)], Screen(color, width, ROOT, DOCS))
     assert all(harmless(char) or char in "\n\t" for char in STYLE.sub("", LINK.sub("", out)))
     addresses = LINK.findall(out)
-    assert all(address.startswith((f"{ROOT}/", DOCS)) for address in addresses[::2])
+    assert all(address.startswith((f"{FILES}/", DOCS)) for address in addresses[::2])
     assert not any(addresses[1::2])
     assert all(".." not in unquote(address).split("/") for address in addresses)
 

@@ -166,19 +166,19 @@ DIFF_OF_SPATCH = """\
 --- mm/a.c
 +++ /tmp/cocci-output-1-2-a.c
 @@ -3,7 +3,7 @@ static struct a *f(void){
- 	int *p;
--	if (p == 0) return 0;
-+	if (!p) return 0;
- 	one();
--	two();
--	three();
-+	four();
- 	five();
-+	six();
- 	seven();
+ \tint *p;
+-\tif (p == 0) return 0;
++\tif (!p) return 0;
+ \tone();
+-\ttwo();
+-\tthree();
++\tfour();
+ \tfive();
++\tsix();
+ \tseven();
 @@ -20,2 +20,1 @@
--	eight();
- 	nine();
+-\teight();
+ \tnine();
 """
 
 

@@ -23,7 +23,7 @@ def bad(name: str) -> list[tuple[int, int]]:
 
 def main(what: str, *words: str) -> int:
     """The exit status."""
-    if any(word.startswith("-") for word in words):
+    if what == "gcc" and any(word.startswith("-") for word in words):
         print("usage: tools_standin.py WHAT [FILE ...]", file=sys.stderr)
         return 2
     if what == "gcc":

@@ -121,7 +121,7 @@ class Gup(NamedTuple):
 
 def gup_calls(code: Code) -> Iterator[Gup]:
     """Every call whose number of arguments is one that its function has had; not on kernels before 4.10."""
-    names = NAMES.intersection(token.text for token in code.tokens)
+    names = NAMES.intersection(code.vocabulary)
     if not names or (code.version and code.version < _FIRST):
         return
     for function in code.functions:

@@ -50,8 +50,8 @@ def check(code: Code) -> Iterator[Report]:
     inside: set[Token] | None = None
     if code.path.startswith("mm/"):
         inside = {token for gup in gup_calls(code) for token in flags_set(gup, internal)}
-    for token in code.tokens:
-        if token.text not in internal or not code.changed(token) or (inside is not None and token not in inside):
+    for token in (code.tokens[n] for n in code.words(*internal)):
+        if not code.changed(token) or (inside is not None and token not in inside):
             continue
         hint = CURES.get(token.text, "the external interface rejects it with -EINVAL")
         yield Report([token], f"{token.text} is internal to mm (mm/internal.h): {hint}")

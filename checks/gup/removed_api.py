@@ -49,7 +49,7 @@ OTHER_KERNELS = ("LINUX_VERSION_CODE", "KERNEL_VERSION")
 )
 def check(code: Code) -> Iterator[Report]:
     """Each name and number of arguments from the first kernel on that has them no more; None counts as the newest."""
-    if any(token.text in OTHER_KERNELS for token in code.tokens):
+    if any(word in code.vocabulary for word in OTHER_KERNELS):
         return
     own = {function.name for function in code.functions if function.opened}
     for call in code.calls(*GONE):

@@ -118,8 +118,8 @@ def _undocumented(code: Code) -> Iterator[Report]:
     tokens = code.tokens
     third = {
         tokens[n].text
-        for n in range(len(tokens) - 3)
-        if tokens[n].text.endswith("locked")
+        for n in code.words(*(word for word in code.vocabulary if word.endswith("locked")))
+        if n < len(tokens) - 3
         and tokens[n + 1].text in ("=", "==", "!=")
         and (tokens[n + 2].text == "-" or tokens[n + 2].text in ("2", "3"))
     }
@@ -127,9 +127,9 @@ def _undocumented(code: Code) -> Iterator[Report]:
         return
     lines = {c.line for c in code.comments}
     about = [c.text for c in code.comments if any(f"@{name}" in c.text for name in third)]
-    for n in range(len(tokens) - 2):
-        name = tokens[n + 1].text
-        if tokens[n].text == "int" and name in third and tokens[n + 2].text == ";":
+    for n in code.words("int"):
+        name = tokens[n + 1].text if n + 2 < len(tokens) else ""
+        if name in third and tokens[n + 2].text == ";":
             line = tokens[n].line
             if not lines & {line, line - 1} and not any(f"@{name}" in text for text in about):
                 yield Report(
@@ -142,8 +142,8 @@ def _undocumented(code: Code) -> Iterator[Report]:
 def _int_of_hmm(code: Code) -> Iterator[Report]:
     """The HMM interface that may drop the lock is new: "Let's use bool"."""
     tokens = code.tokens
-    for n in range(len(tokens) - 3):
-        if tokens[n].text == "int" and tokens[n + 1].text == "*" and tokens[n + 2].text.endswith("locked"):
+    for n in code.words("int"):
+        if n < len(tokens) - 3 and tokens[n + 1].text == "*" and tokens[n + 2].text.endswith("locked"):
             inside = code.path in HMM
             at = n
             while not inside and at > max(0, n - MOST_HEADER) and tokens[at].text not in (";", "{", "}"):

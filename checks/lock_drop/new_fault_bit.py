@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from reviewbot.c.code import Code
-from reviewbot.c.tokens import Comment, Kind, Token, tokenize
+from reviewbot.c.tokens import Comment, Token, tokenize
 from reviewbot.kernel import FAULT_CODES, FAULT_FLAG_BITS
 from reviewbot.model import Confidence, Severity
 from reviewbot.rule import Report, code_rule
@@ -37,10 +37,9 @@ def check(code: Code) -> Iterator[Report]:
     for bit in bits:
         yield from _judge(code, bit, bits)
     defined = {bit.name.text for bit in bits}
-    for n, token in enumerate(code.tokens):
-        if token.kind is Kind.WORD and token.text.startswith(("VM_FAULT_", "FAULT_FLAG_")):
-            yield from _misspelt(token)
-            yield from _nothing(code, n, token, defined)
+    for n in code.words(*(word for word in code.vocabulary if word.startswith(("VM_FAULT_", "FAULT_FLAG_")))):
+        yield from _misspelt(code.tokens[n])
+        yield from _nothing(code, n, code.tokens[n], defined)
 
 
 class _Bit(NamedTuple):
@@ -137,8 +136,7 @@ def _traced(code: Code, name: str) -> bool:
     """`{ VM_FAULT_X, "X" }` of the macro."""
     tokens = code.tokens
     return any(
-        token.text == name and n and tokens[n - 1].text == "{" and n + 1 < len(tokens) and tokens[n + 1].text == ","
-        for n, token in enumerate(tokens)
+        n and tokens[n - 1].text == "{" and n + 1 < len(tokens) and tokens[n + 1].text == "," for n in code.words(name)
     )
 
 

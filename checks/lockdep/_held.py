@@ -217,8 +217,9 @@ def callers(code: Code, functions: Collection[Function]) -> dict[Function, list[
                 sites[names[call.name]].append((other, statement, call))
                 called.add((call.tokens[0].line, call.tokens[0].column))
     tokens = code.tokens
-    for n, token in enumerate(tokens):
-        if token.text not in names or token.kind is not Kind.WORD or (token.line, token.column) in called:
+    for n in code.words(*names):
+        token = tokens[n]
+        if (token.line, token.column) in called:
             continue
         # its definition and its declaration: a type before it, a ( behind it; all else takes its address
         before, after = tokens[n - 1] if n else None, tokens[n + 1].text if n + 1 < len(tokens) else ""

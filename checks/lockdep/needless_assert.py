@@ -82,9 +82,8 @@ def _static_locks(code: Code) -> frozenset[str]:
     tokens = code.tokens
     return frozenset(
         tokens[n + 3].text
-        for n, token in enumerate(tokens[:-4])
-        if token.text == "static"
-        and token.kind is Kind.WORD
+        for n in code.words("static")
+        if n < len(tokens) - 4
         and tokens[n + 1].text.startswith(("DEFINE_", "DECLARE_"))
         and tokens[n + 2].text == "("
         and tokens[n + 4].text == ")"

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from reviewbot.checks.lockdep._asserts import LOCKDEP, RWSEM
 
-from reviewbot.c.code import Call, Code, calls
+from reviewbot.c.code import Call, Code
 from reviewbot.c.tokens import Kind, Token
 from reviewbot.kernel import is_mm, substituted
 from reviewbot.model import Confidence, Severity
@@ -140,8 +140,9 @@ def _known(code: Code) -> _Known:
     objects: set[str] = set()
     defined: set[str] = set()
     tokens = code.tokens
-    for n, token in enumerate(tokens[:-3]):
-        if token.kind is not Kind.WORD:
+    for n in code.words(*(word for word in code.vocabulary if word in _TYPES or _GLOBALS.match(word))):
+        token = tokens[n]
+        if n >= len(tokens) - 3:
             continue
         if token.text in _TYPES:
             after = tokens[n + 1]
@@ -164,5 +165,5 @@ def _known(code: Code) -> _Known:
 
 def _lock_calls(code: Code) -> Iterator[Call]:
     """Calls of lock functions that have an argument."""
-    names = {t.text for t in code.tokens if t.kind is Kind.WORD and _TAKES.match(t.text)}
-    yield from (call for call in calls(code.tokens, *names) if call.arguments and call.arguments[0])
+    names = [word for word in code.vocabulary if _TAKES.match(word)]
+    yield from (call for call in code.calls(*names) if call.arguments and call.arguments[0])

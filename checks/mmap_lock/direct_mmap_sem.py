@@ -41,7 +41,7 @@ def _cures(code: Code) -> dict[Token, str | None]:
     for check_ in is_locked_checks(code):
         if word := _last(check_.bound["lock"]):
             found[word] = assertion(code, check_)
-    for match in INITIALISER.find(code.tokens):
+    for match in code.matches(INITIALISER):
         name = match.bound["name"]
         words = [token for token in match.tokens if token.text == "mmap_sem"]
         if len(words) == 2 and len(name) == 3 and name[1].text == ".":

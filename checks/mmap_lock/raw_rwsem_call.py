@@ -51,7 +51,7 @@ def check(code: Code) -> Iterator[Report]:
         why = ", and does not end the per-VMA write locks" if call.name == "up_write" else ""
         message = f"{call.name}() on mmap_lock goes around the mmap locking API{why}"
         yield Report(call.tokens, message, suggestion=replacement(code, call, names))
-    for match in (match for pattern in GUARDS for match in pattern.find(code.tokens)):
+    for match in (match for pattern in GUARDS for match in code.matches(pattern)):
         if mm_of_lock(match.bound["lock"], names=names) is not None and code.changed(*match.tokens):
             name = f"{match.tokens[0].text}({match.tokens[2].text})"
             yield Report(match.tokens, f"{name} on mmap_lock goes around the mmap locking API")

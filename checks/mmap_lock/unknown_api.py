@@ -31,11 +31,7 @@ def check(code: Code) -> Iterator[Report]:
     """Calls on an mm, and comments; with a tree every name of its headers is known, without one the names in kernel."""
     own = _defined(code)
     mms = mm_names(code)
-    names = {
-        token.text
-        for token in code.tokens
-        if token.kind is Kind.WORD and (token.text in MMAP_NEVER or NAME.match(token.text))
-    }
+    names = {word for word in code.vocabulary if word in MMAP_NEVER or NAME.match(word)}
     wrong = {name: why for name in names if name not in own and (why := _unknown(code, name, NAME))}
     for call in code.calls(*wrong):
         if _on_an_mm(call, mms):
@@ -46,7 +42,7 @@ def check(code: Code) -> Iterator[Report]:
         _on_an_mm(call, mms) for call in code.calls(*(names - own - wrong.keys() - MMAP_API.keys()))
     ):
         code.abstain()
-    words = {token.text for token in code.tokens if token.kind is Kind.WORD}
+    words = frozenset(code.vocabulary)
     for comment in code.comments:
         if "mm" not in comment.text or code.lines[comment.line].kind is LineKind.CONTEXT:
             continue
@@ -95,9 +91,9 @@ def _defined(code: Code) -> frozenset[str]:
     """Names that the file itself defines or declares as functions or macros."""
     found = {function.name for function in code.functions if function.opened and function.name}
     tokens = code.tokens
-    for n, token in enumerate(tokens):
-        if token.kind is Kind.WORD and token.text.startswith("mm") and n and _declares(tokens[n - 1]):
-            found.add(token.text)
+    for word in code.vocabulary:
+        if word.startswith("mm") and any(n and _declares(tokens[n - 1]) for n in code.words(word)):
+            found.add(word)
     return frozenset(found)
 
 

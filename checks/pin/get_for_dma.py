@@ -45,7 +45,7 @@ _NO_DMA = ("crypto_", "skcipher_", "ahash_", "aead_", "mmu_notifier", "mmu_inter
 )
 def check(code: Code) -> Iterator[Report]:
     """From the taking call to a mapping one, by the variable or the member of one name."""
-    if any(token.text.startswith(_NO_DMA) for token in code.tokens):
+    if any(word.startswith(_NO_DMA) for word in code.vocabulary):
         return
     taking: list[Held] = []
     here: dict[tuple[Held, Statement], Call] = {}  # what is mapped in the function that took it

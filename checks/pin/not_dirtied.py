@@ -25,7 +25,7 @@ def check(code: Code) -> Iterator[Report]:
     for held in everywhere:
         if not any(_dirties(s) for s in held.statements):
             yield from _in_function(held)
-    if code.whole and not any(t.kind is Kind.WORD and "dirty" in t.text.lower() for t in code.tokens):
+    if code.whole and not any("dirty" in word.lower() for word in code.vocabulary):
         yield from _members(everywhere)
 
 

@@ -9,7 +9,7 @@ from reviewbot.checks.pin._pages import FLAGS, PIN, PINS, RELEASERS, Held, Use, 
 
 from reviewbot.c.code import Code
 from reviewbot.c.skeleton import Function
-from reviewbot.c.tokens import Kind, Token
+from reviewbot.c.tokens import Token
 from reviewbot.kernel import flag_tokens
 from reviewbot.model import Severity
 from reviewbot.rule import Report, Scope, code_rule
@@ -70,10 +70,7 @@ def _long(held: Held, use: Use) -> Token | None:
 
 
 def _accounts(code: Code) -> bool:
-    return any(
-        t.kind is Kind.WORD and t.text not in _OTHER and any(part in t.text.lower() for part in _ACCOUNTING)
-        for t in code.tokens
-    )
+    return any(word not in _OTHER and any(part in word.lower() for part in _ACCOUNTING) for word in code.vocabulary)
 
 
 def _both_new(code: Code, held: Held, use: Use) -> bool:

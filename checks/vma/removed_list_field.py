@@ -39,7 +39,8 @@ def check(code: Code) -> Iterator[Report]:
     tokens = code.tokens
     known: dict[Function | None, dict[str, str]] = {}
     mms = mm_names(code)
-    for n, token in enumerate(tokens):
+    for n in code.words(*OF_VMA, *OF_MM):
+        token = tokens[n]
         cure = OF_VMA.get(token.text) or OF_MM.get(token.text)
         if cure is None or n == 0 or tokens[n - 1].text not in ("->", "."):
             continue

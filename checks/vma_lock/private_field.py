@@ -41,8 +41,9 @@ def check(code: Code) -> Iterator[Report]:
     tokens = code.tokens
     known: dict[Function | None, dict[str, str]] = {}
     mms = mm_names(code)
-    for n, token in enumerate(tokens):
-        if (token.text not in OF_VMA and token.text not in OF_MM) or n == 0 or tokens[n - 1].text not in ("->", "."):
+    for n in code.words(*OF_VMA, *OF_MM):
+        token = tokens[n]
+        if n == 0 or tokens[n - 1].text not in ("->", "."):
             continue
         owner = member_owner(tokens, n)
         if not owner:

@@ -13,7 +13,7 @@ from functools import cached_property, lru_cache
 from typing import Any, NamedTuple, TypeVar
 
 from reviewbot.c.flow import Flow
-from reviewbot.c.pattern import MAX_REACH, matching, split_arguments
+from reviewbot.c.pattern import MAX_REACH, Match, Pattern, matching, split_arguments
 from reviewbot.c.skeleton import Active, Effort, Function, Statement, active, live, parse
 from reviewbot.c.tokens import Comment, Kind, Token, tokenize
 from reviewbot.model import Applied, Facts, FileDiff, Line, LineKind, Span, SpanKind, Whole
@@ -317,9 +317,23 @@ class Code:
         at = sorted(n for name in frozenset(names) for n in self._index.get(name, ()))
         return _calls_at(self.tokens, at, lambda: self._brackets) if at else iter(())
 
-    def words(self, text: str) -> Iterator[int]:
-        """Indices in `tokens` of a word."""
-        return iter(self._index.get(text, ()))
+    def words(self, *texts: str) -> Iterator[int]:
+        """Indices in `tokens` of words, ascending."""
+        if len(texts) == 1:
+            return iter(self._index.get(texts[0], ()))
+        return iter(sorted(n for text in frozenset(texts) for n in self._index.get(text, ())))
+
+    @property
+    def vocabulary(self) -> Collection[str]:
+        """Every word of `tokens` once: a file has a tenth as many as it has tokens."""
+        return self._index.keys()
+
+    def matches(self, pattern: Pattern) -> Iterator[Match]:
+        """All matches of a pattern in the file, in order, overlapping ones included."""
+        first = pattern.first
+        if not first or not all(word.isidentifier() for word in first):
+            return pattern.find(self.tokens)
+        return (match for n in self.words(*first) if (match := pattern.match(self.tokens, n)))
 
     @cached_property
     def _index(self) -> dict[str, list[int]]:

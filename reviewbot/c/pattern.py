@@ -55,7 +55,8 @@ class Pattern:
         self.text = text
         self._items = _compile(text)
         first = self._items[0]
-        self._first = first.texts if isinstance(first, _Literal) else None
+        # what its first token is one of; None where that may be any
+        self.first = first.texts if isinstance(first, _Literal) else None
 
     def match(self, tokens: Sequence[Token], at: int = 0) -> Match | None:
         """The match that begins at `at`, or None."""
@@ -64,7 +65,7 @@ class Pattern:
 
     def find(self, tokens: Sequence[Token]) -> Iterator[Match]:
         """All matches, in order, overlapping ones included."""
-        first = self._first
+        first = self.first
         for at, token in enumerate(tokens):
             if (first is None or token.text in first) and (match := self.match(tokens, at)):
                 yield match

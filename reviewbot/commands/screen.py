@@ -62,7 +62,7 @@ def make_screen(args: argparse.Namespace, config: Config, root: str | None = Non
     return Screen(
         color=color,
         width=terminal_width(),
-        root=_address(root) if linked and root else None,
+        root=os.path.abspath(root) if linked and root else None,
         docs=config.reply.docs or None if linked else None,
     )
 
@@ -123,13 +123,6 @@ def knows_links() -> bool:
         or any(given.get(name) for name in _MARKS)
         or given["TERM"].startswith(_TERMS)
     )
-
-
-def _address(directory: str) -> str:
-    """file://HOST/DIRECTORY: a terminal opens only files of its own machine, and knows by the name that they are."""
-    from urllib.parse import quote
-
-    return f"file://{quote(os.uname().nodename)}{quote(os.path.abspath(directory))}"
 
 
 @cache

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`--format full`: findings with their code lines, for a terminal.
 
-Belongs here: the frame, how it is fitted to a width, hyperlinks; and nothing that decides what is shown. Pure.
+Belongs here: the frame, how it is fitted to a width, hyperlinks; and nothing that decides what is shown. Pure; the
+machine's name is in the hyperlinks to its files.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -34,6 +36,7 @@ _GUTTER, _HERE = "    | ", "  > | "
 _LONG = 200
 _LEAD = 60  # characters of such a line that stay before the span
 _CUT = "..."
+_RESERVED = ":/?#[]@!$&'()*+,;=%~"  # of an address that is complete already
 _MOST = 10_000  # characters of a line that are looked at where it is fitted: a line may be a megabyte
 
 # Nothing sensible can be shown in fewer columns: such a terminal folds.
@@ -98,21 +101,20 @@ def _link(text: str, address: str | None) -> str:
 
 
 def _file(span: Span, screen: Screen) -> str | None:
-    """The address of the span's file; None where it is none of the work tree."""
-    if screen.root is None or span.kind not in (SpanKind.SOURCE, SpanKind.REMOVED):
+    """The address of the span's file; None where it is none of the work tree, or nobody looks."""
+    if screen.root is None or screen.width is None or span.kind not in (SpanKind.SOURCE, SpanKind.REMOVED):
         return None
     if not span.path or span.path.startswith("/") or ".." in span.path.split("/"):
         return None  # a stranger's path that leads out of it
-    return f"{screen.root.rstrip('/')}/{_quote(span.path)}"
+    # a terminal opens only files of its own machine, and knows by the name that they are
+    return f"file://{_quote(os.uname().nodename)}{_quote(screen.root.rstrip('/'))}/{_quote(span.path)}"
 
 
 def _page(rule: str, screen: Screen) -> str | None:
-    """The address of a rule's page; None where none is configured."""
-    if screen.docs is None:
+    """The address of a rule's page; None where none is configured, or nobody looks."""
+    if screen.width is None or not screen.docs or not screen.docs.startswith(("http://", "https://")):
         return None
-    docs = _quote(screen.docs, ":/?#[]@!$&'()*+,;=%~")
-    # a site of pages, or one page that has them all
-    return f"{docs}{_quote(rule)}" if docs.endswith("/") else f"{docs}#{_quote(rule)}"
+    return f"{_quote(screen.docs.rstrip('/'), _RESERVED)}/{_quote(rule)}"
 
 
 def _quote(text: str, safe: str = "/") -> str:
@@ -147,7 +149,8 @@ def _title(severity: Severity, message: str, rule: str, screen: Screen) -> Itera
     if rule:
         words.append(_Word(f"[{clean(rule)}]", f"[{link}]"))
     lines = [*_flow(words, 4, screen)]
-    yield from lines if len(lines) > 1 else [whole]
+    # one stretch of bold a line will do
+    yield from (line.replace(f"{RESET} {BOLD}", " ") for line in lines) if len(lines) > 1 else [whole]
 
 
 def _where(arrow: str, place: str, address: str | None, subject: str, screen: Screen) -> Iterator[str]:
@@ -164,7 +167,7 @@ def _fault(fault: Fault, screen: Screen) -> Iterator[str]:
     yield from _where(" -->", fault_place(fault), None, clean(fault.mail.subject), screen)
     if fault.text:
         gutter = f"{fault.message_line:>4}  "
-        text, _ = _cut(fault.text, [_Mark(0, 0)], False, len(_HERE) + len(gutter), screen)
+        text, _ = _cut(fault.text, [_Mark(0, 0)], len(_HERE) + len(gutter), screen)
         yield f"{_paint(_HERE, BLUE, screen)}{gutter}{clean(text, tabs=True)}"
 
 
@@ -210,7 +213,7 @@ def _row(row: _Row, digits: int, severity: Severity, screen: Screen) -> Iterator
     number = "" if row.span.kind is SpanKind.HEADER else str(row.span.line)
     margin = f"{'':{digits}}  "
     origin = len(_GUTTER) + len(margin)
-    text, marks = _cut(row.span.text, row.marks, row.main, origin + advance(0, clean(prefix)), screen)
+    text, marks = _cut(row.span.text, row.marks, origin + advance(0, clean(prefix)), screen)
     gutter = _paint(_HERE if row.main else _GUTTER, BLUE, screen)
     yield f"{gutter}{number:>{digits}} {row.mark}{clean(prefix + text, tabs=True)}"
     gutter = _paint(_GUTTER, BLUE, screen)
@@ -219,8 +222,6 @@ def _row(row: _Row, digits: int, severity: Severity, screen: Screen) -> Iterator
         before = clean(prefix + text[:begin], tabs=True)
         start = advance(origin, before)
         size = max(1, advance(start, clean(text[begin:end], tabs=True)) - start)
-        if screen.width is not None:
-            size = max(1, min(size, screen.width - start))
         said = f"{'^' * size} {clean(remark)}" if remark else "^" * size
         fits = screen.width is None or start + advance(0, said) <= screen.width
         yield f"{gutter}{margin}{blank(before)}{_paint(said if fits else '^' * size, color, screen)}"
@@ -236,10 +237,10 @@ def _below(remark: str, start: int, gutter: str, color: str, screen: Screen) -> 
         yield f"{gutter}{' ' * indent}{_paint(line, color, screen)}"
 
 
-def _cut(text: str, marks: Sequence[_Mark], main: bool, origin: int, screen: Screen) -> tuple[str, list[_Mark]]:
+def _cut(text: str, marks: Sequence[_Mark], origin: int, screen: Screen) -> tuple[str, list[_Mark]]:
     if screen.width is None:
         return _window(text, marks)
-    return _fit(text, marks, main, origin, screen.width)
+    return _fit(text, marks, origin, screen.width)
 
 
 def _rows(finding: Finding) -> list[_Row]:
@@ -291,8 +292,8 @@ def _window(text: str, marks: Sequence[_Mark]) -> tuple[str, list[_Mark]]:
     return shown + (_CUT if stop < len(text) else ""), moved
 
 
-def _fit(text: str, marks: Sequence[_Mark], main: bool, origin: int, width: int) -> tuple[str, list[_Mark]]:
-    """A line that begins at column `origin` cut to the width, about the finding's own mark; the marks moved with it.
+def _fit(text: str, marks: Sequence[_Mark], origin: int, width: int) -> tuple[str, list[_Mark]]:
+    """A line that begins at column `origin` cut to the width, about its first mark; the marks moved with it.
 
     What is cut has no tabs: they would be of another width where the line's beginning is missing.
     """
@@ -312,8 +313,8 @@ def _fit(text: str, marks: Sequence[_Mark], main: bool, origin: int, width: int)
     if column <= width and len(text) <= _MOST:
         return text, [*marks]
     room = width - origin
-    chosen = next((mark for mark in marks if main and not mark.remark), marks[0])
-    begin, end = (min(place, len(offsets) - 1) for place in (chosen.begin, chosen.end))
+    # of a finding's row the first mark is its own
+    begin, end = (min(place, len(offsets) - 1) for place in marks[0][:2])
     start = 0
     if columns[end] + len(_CUT) > width:
         # the whole mark with something before it, else its beginning

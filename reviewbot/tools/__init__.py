@@ -161,7 +161,7 @@ class _Job:
             given, head = mail_bytes(patch.mail)
             remarks = self._run(command, top, given, patch)
             places = Places(patch)
-            found = [self._place(remark, places, head, top) for remark in remarks or ()]
+            found = [self._place(remark, places, head, top) for remark in (remarks or ())[: MOST + 1]]
             yield from judged(self.name, [placed for placed in found if placed], self.series)
 
     def _on_series(self, words: Sequence[str]) -> Iterator[Finding]:
@@ -175,7 +175,7 @@ class _Job:
         remarks = self._run(_command(words, top, ()), top, given, None)
         every = [Places(patch) for patch in self.series.patches]
         found: list[Placed | None] = []
-        for remark in remarks or ():
+        for remark in (remarks or ())[: MOST + 1]:
             path = _inside(remark.path, top)
             # the patch that has a line last is the one that brought it
             with_line = next((p for p in reversed(every) if path and (path, remark.line) in p.by_file), None)

@@ -47,6 +47,7 @@ class Places:
         self.patch = patch
         self.by_mail: dict[int, tuple[FileDiff, Hunk, int]] = {}
         self.by_file: dict[tuple[str, int], tuple[FileDiff, Hunk, int]] = {}
+        self._texts: dict[str, tuple[FileDiff, Hunk, int] | int] = {}
         for diff in patch.files:
             for hunk in diff.hunks:
                 for index, line in enumerate(hunk.lines):
@@ -92,12 +93,20 @@ class Places:
 
     def by_text(self, text: str) -> tuple[FileDiff, Hunk, int] | int | None:
         """The added line, else the line of the body, that reads like this but for the space around it."""
-        wanted = {text.strip(), text.strip().removeprefix("+").strip()} - {""}
-        for at in self.by_mail.values():
-            line = at[1].lines[at[2]]
-            if line.kind is LineKind.ADDED and line.text.strip() in wanted:
-                return at
-        return next((n for n, line in enumerate(self.patch.mail.body, 1) if line.strip() in wanted), None)
+        if not self._texts:
+            for number, line in enumerate(self.patch.mail.body, 1):
+                at = self.by_mail.get(number)
+                if at is None:
+                    self._texts.setdefault(line.strip(), number)
+                elif at[1].lines[at[2]].kind is LineKind.ADDED:
+                    # the diff's own goes before the message's, which may only speak of it
+                    known = self._texts.get(added := at[1].lines[at[2]].text.strip())
+                    self._texts[added] = at if known is None or isinstance(known, int) else known
+        wanted = text.strip()
+        for key in (wanted, wanted.removeprefix("+").strip()):
+            if key and key in self._texts:
+                return self._texts[key]
+        return None
 
 
 def function(lines: Sequence[str]) -> str | None:

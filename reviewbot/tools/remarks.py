@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What another tool prints -> Remarks.
 
-Belongs here: the forms that tools print in (gcc's, checkpatch's, a diff, b4's JSON). Does not belong here: whether a patch
-brought a remark about (`causes`), how the tool is run (`program`). What is read is not trusted: it is bounded, and a
-line that is in no known form is left out. Pure.
+Belongs here: the forms that tools print in (gcc's, checkpatch's, a diff, b4's JSON). Does not belong here: whether a
+patch brought a remark about (`causes`), how the tool is run (`program`). What is read is not trusted: it is bounded,
+and a line that is in no known form is left out. Pure.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ MBOX := tests/data/example.mbox
 LINUX ?=
 LINUX_GIT ?=
 
-.PHONY: demo test bench corpus clean
+.PHONY: demo test man bench corpus clean
 
 # 1 means that there were findings, which is what a demonstration is for; anything else is a failure
 demo: $(VENV)/.installed
@@ -27,6 +27,11 @@ test: $(VENV)/.installed-dev
 	$(BIN)/mypy --strict
 	$(BIN)/python -m pytest -q
 
+# build/reviewbot.1, from the same source as --help
+man: $(VENV)/.installed
+	@mkdir -p build
+	$(BIN)/reviewbot --print-man >build/reviewbot.1
+
 # the archive and the labelled mails are real mail and not in this repository: REVIEWBOT_CORPUS says where they are
 bench: $(VENV)/.installed-dev
 	$(BIN)/python tests/bench/startup.py
@@ -35,6 +40,7 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python tests/bench/limits.py
 	$(if $(LINUX),$(BIN)/python tests/bench/checkpatch.py --linux $(LINUX))
 	$(if $(LINUX_GIT),$(BIN)/python tests/bench/tree.py --git $(LINUX_GIT))
+	$(if $(LINUX_GIT),$(BIN)/python tests/bench/check.py --linux $(LINUX_GIT) $(if $(LINUX),--source $(LINUX)))
 
 corpus: $(VENV)/.installed-dev
 	$(BIN)/python tests/bench/corpus.py

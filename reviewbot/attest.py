@@ -34,7 +34,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reviewbot.answers import may_hold_command
 from reviewbot.config import AnswersConfig
-from reviewbot.mail import addresses, decode, has_diff, parse_mail, parse_subject
+from reviewbot.mail import has_diff, parse_subject
+from reviewbot.mime import addresses, decode, parse_mail
 from reviewbot.model import InputError, Mail
 from reviewbot.series import bootstrap
 

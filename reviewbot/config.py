@@ -154,7 +154,7 @@ class ToolConfig(NamedTuple):
     """[tool.NAME]: another program whose findings are shown. Never a tree's to set: it is a command that is run."""
 
     command: str = ""  # with its arguments, as a shell splits them
-    reads: str = "gcc"  # what it prints: "gcc" (file:line: error: text), "checkpatch", "b4" (JSON)
+    reads: str = "gcc"  # what it prints: "gcc" (file:line: error: text), "checkpatch", "diff", "b4" (JSON)
     on: str = "patch"  # what it is run on: "patch" (each one), "files" (each that a patch touches), "series"
     checkout: str = "files"  # what it finds in its directory: "files" (those that are touched), "tree" (all)
     suffixes: tuple[str, ...] = (".c", ".h")  # of the files that it is for
@@ -551,7 +551,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "unknown_list": (*MODES, "leave-out"),
     "encryption": ("starttls", "tls", "none"),
     "fail_on": LIMITS,
-    "reads": ("gcc", "checkpatch", "b4"),
+    "reads": ("gcc", "checkpatch", "diff", "b4"),
     "on": ("patch", "files", "series"),
     "checkout": ("files", "tree"),
 }

@@ -21,7 +21,8 @@ from typing import NamedTuple
 
 from reviewbot.base import find_base
 from reviewbot.config import MODES, Config, ListConfig
-from reviewbot.mail import addresses, has_diff, parse_subject
+from reviewbot.mail import has_diff, parse_subject
+from reviewbot.mime import addresses
 from reviewbot.model import Address, BaseHow, Confidence, Mail, Patch, Series, Severity, Subject
 from reviewbot.reply import NEVER, ROBOTS
 from reviewbot.selection import Selection

@@ -36,7 +36,7 @@ from typing import IO, Any, NamedTuple
 from reviewbot import __version__
 from reviewbot.config import Config
 from reviewbot.finding import Finding, Review
-from reviewbot.mail import addresses
+from reviewbot.mime import addresses
 from reviewbot.model import (
     Address,
     BaseHow,

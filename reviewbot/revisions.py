@@ -14,7 +14,8 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
-from reviewbot.mail import declared_change_id, parse_mail, parse_subject
+from reviewbot.mail import declared_change_id, parse_subject
+from reviewbot.mime import parse_mail
 from reviewbot.model import Mail, NotFoundError, ReviewbotError, Series, Subject
 from reviewbot.series import Posting, Thread, select_series
 from reviewbot.source import Lineage, Source

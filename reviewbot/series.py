@@ -32,9 +32,9 @@ from reviewbot.mail import (
     declared_prerequisites,
     make_cover,
     make_patch,
-    parse_mail,
     parse_subject,
 )
+from reviewbot.mime import parse_mail
 from reviewbot.model import InputError, Mail, NotFoundError, Patch, Series, Subject, Trailer
 
 if TYPE_CHECKING:

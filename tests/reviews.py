@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 from reviewbot.base import find_base
 from reviewbot.finding import Fault, Finding, NotRun, Review, fingerprint
-from reviewbot.mail import make_cover, make_patch, parse_mail, parse_subject
+from reviewbot.mail import make_cover, make_patch, parse_subject
+from reviewbot.mime import parse_mail
 from reviewbot.model import Confidence, Patch, Series, Severity, Span, SpanKind
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ from reviews import raw_mail
 from test_reply import reply_to, text_of
 
 from reviewbot.answers import MAX_COMMANDS, MAX_REASON, Answer, Command, Malformed, may_hold_command, read_answers
-from reviewbot.mail import parse_mail
+from reviewbot.mime import parse_mail
 
 RULE = "gup/foll-force-in-driver"
 

@@ -33,7 +33,7 @@ from nacl.signing import SigningKey
 from reviewbot.answers import Answer, read_answers
 from reviewbot.attest import Proof, prove
 from reviewbot.config import AnswersConfig
-from reviewbot.mail import parse_mail
+from reviewbot.mime import parse_mail
 from reviewbot.series import bootstrap
 
 SIGNED = ("from", "to", "subject", "date", "message-id", "in-reply-to", "references", "content-type")

@@ -14,7 +14,8 @@ from reviewbot.baseline import HEADER, Baseline, Entry, read_baseline, unused, w
 from reviewbot.c.code import Code
 from reviewbot.engine import review
 from reviewbot.finding import Fault, NotRun, Review
-from reviewbot.mail import local_series, parse_mail
+from reviewbot.mail import local_series
+from reviewbot.mime import parse_mail
 from reviewbot.model import Confidence, ConfigError, InputError, NotFoundError, ReviewbotError, Series, Severity
 from reviewbot.output.text import summary
 from reviewbot.rule import CodeRule, Report, Scope

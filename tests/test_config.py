@@ -332,7 +332,10 @@ def test_every_setting_of_paths_tools_rules_and_baseline_is_read(file: Path) -> 
         ("[tool.x]", "'tool.x' in 'FILE' needs a command"),
         ("[tool.x]\ncommand = ' '", "'tool.x' in 'FILE' needs a command"),
         ("[tool.x]\ncommand = ['a']", "'tool.\"x\".command' in 'FILE' must be a str, not ['a']"),
-        ("[tool.x]\ncommand = 'x'\nreads = 'xml'", "'tool.\"x\".reads' must be one of gcc, checkpatch, b4, not 'xml'"),
+        (
+            "[tool.x]\ncommand = 'x'\nreads = 'xml'",
+            "'tool.\"x\".reads' must be one of gcc, checkpatch, diff, b4, not 'xml'",
+        ),
         ("[tool.x]\ncommand = 'x'\non = 'hunk'", "'tool.\"x\".on' must be one of patch, files, series, not 'hunk'"),
         ("[tool.x]\ncommand = 'x'\ncheckout = ''", "'tool.\"x\".checkout' must be one of files, tree, not ''"),
         ("[tool.x]\ncommand = 'x'\ntimeout = '0s'", "'tool.x.timeout' must not be nothing (in 'FILE')"),

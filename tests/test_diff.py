@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reviewbot.diff import diff_start, read_diff
-from reviewbot.mail import has_diff, make_patch, parse_mail, parse_patch
+from reviewbot.mail import has_diff, make_patch
+from reviewbot.mime import parse_mail, parse_patch
 from reviewbot.model import Change, FileDiff, Hunk, LineKind, Mail, Unreadable
 from reviewbot.source.epoch import EpochSource
 

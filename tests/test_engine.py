@@ -15,7 +15,8 @@ from reviewbot.c.code import Code
 from reviewbot.c.tokens import Token
 from reviewbot.engine import review
 from reviewbot.finding import Finding, Review
-from reviewbot.mail import local_series, parse_mail
+from reviewbot.mail import local_series
+from reviewbot.mime import parse_mail
 from reviewbot.model import Confidence, Series, Severity, SpanKind
 from reviewbot.rule import CodeRule, Report, Scope, code_rule
 from reviewbot.selection import Selection, select, suppressed

@@ -20,7 +20,8 @@ import pytest
 from reviewbot import fixes, registry
 from reviewbot.engine import review
 from reviewbot.finding import Finding, Review
-from reviewbot.mail import local_series, parse_patch, split_mbox
+from reviewbot.mail import local_series
+from reviewbot.mime import parse_patch, split_mbox
 from reviewbot.model import InputError
 from reviewbot.output import render
 from reviewbot.output.diff import quoted

@@ -20,20 +20,16 @@ from mails import diff, mail, patch_body, posting, reply
 
 from reviewbot import mail as module
 from reviewbot.mail import (
-    addresses,
     declared_base,
     declared_change_id,
     declared_prerequisites,
-    decode,
     has_diff,
     local_series,
     make_cover,
     make_patch,
-    parse_mail,
-    parse_patch,
     parse_subject,
-    split_mbox,
 )
+from reviewbot.mime import addresses, decode, parse_mail, parse_patch, split_mbox
 from reviewbot.model import Address, InputError, Patch, Series
 
 HEAD = b"From: Ada <ada@example.org>\nSubject: [PATCH] mm: x\nDate: Wed, 20 Nov 2024 10:00:00 +0000\n"

@@ -14,7 +14,8 @@ from mails import AUTHOR, COVER, REVIEWER, diff, mail, posting, reply
 from reviews import at, finding, patch_of, raw_mail, replace
 
 from reviewbot.finding import Finding
-from reviewbot.mail import local_series, make_cover, parse_mail, parse_subject
+from reviewbot.mail import local_series, make_cover, parse_subject
+from reviewbot.mime import parse_mail
 from reviewbot.model import Mail, Series, SpanKind
 from reviewbot.news import News, Said, Told, read_news
 

@@ -14,7 +14,8 @@ from growth import seconds
 from mails import COVER, diff, mail, patch_body
 
 from reviewbot.config import MODES, Config, ListConfig, PolicyConfig, SourceConfig
-from reviewbot.mail import local_series, make_cover, parse_mail
+from reviewbot.mail import local_series, make_cover
+from reviewbot.mime import parse_mail
 from reviewbot.model import Address, Confidence, Mail, Series, Severity
 from reviewbot.policy import (
     Mode,

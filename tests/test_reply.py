@@ -27,7 +27,7 @@ from test_output import hostile_review, hostile_text
 import reviewbot.reply
 from reviewbot.config import Config, ReplyConfig
 from reviewbot.finding import Fault, Finding, Fold, Review
-from reviewbot.mail import parse_mail, split_mbox
+from reviewbot.mime import parse_mail, split_mbox
 from reviewbot.model import Address, Confidence, ConfigError, Severity, SpanKind
 from reviewbot.reply import (
     MAX_BODY,

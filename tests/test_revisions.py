@@ -24,7 +24,8 @@ from inbox import missing_programs, public_inbox
 from mails import AUTHOR, COVER, REVIEWER, mail, patch_body, posting
 
 from reviewbot.cli import main
-from reviewbot.mail import parse_mail, parse_subject
+from reviewbot.mail import parse_subject
+from reviewbot.mime import parse_mail
 from reviewbot.model import NotFoundError, Series, TemporaryError
 from reviewbot.revisions import Found, find_series
 from reviewbot.source import MAX_RELATED, Lineage, Source, lore, open_source, read_head

@@ -13,7 +13,8 @@ from mails import mail
 
 from reviewbot.engine import review
 from reviewbot.finding import Finding
-from reviewbot.mail import local_series, parse_mail
+from reviewbot.mail import local_series
+from reviewbot.mime import parse_mail
 from reviewbot.model import Series, SpanKind
 from reviewbot.output.text import summary
 from reviewbot.registry import find, load

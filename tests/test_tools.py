@@ -21,7 +21,8 @@ from mails import mail
 
 from reviewbot.config import ToolConfig
 from reviewbot.finding import Finding
-from reviewbot.mail import local_series, parse_patch
+from reviewbot.mail import local_series
+from reviewbot.mime import parse_patch
 from reviewbot.model import InputError, Series, Severity, SpanKind
 from reviewbot.source.commits import Repository
 from reviewbot.tools import ToolRun, choose_tools, mail_bytes, run_tools

@@ -22,7 +22,8 @@ from reviewbot import git as git_module
 from reviewbot import tree as tree_module
 from reviewbot.cli import main
 from reviewbot.git import GitError
-from reviewbot.mail import local_series, make_patch, parse_mail, parse_patch
+from reviewbot.mail import local_series, make_patch
+from reviewbot.mime import parse_mail, parse_patch
 from reviewbot.model import Applied, BaseHow, InputError, Patch, Series
 from reviewbot.tree import Files, Tree, apply_hunks, blob_ids, read_facts
 

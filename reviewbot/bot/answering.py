@@ -15,7 +15,7 @@ from reviewbot.bot.archives import parse
 from reviewbot.bot.site import Event, Site
 from reviewbot.finding import Finding
 from reviewbot.ledger import AnswerRow, AnswerState, FindingState, Posting
-from reviewbot.mail import parse_mail
+from reviewbot.mime import parse_mail
 from reviewbot.model import ReviewbotError
 from reviewbot.policy import is_list, is_robot
 from reviewbot.selection import matches

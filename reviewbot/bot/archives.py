@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from reviewbot.ledger import Ledger, fold_title
-from reviewbot.mail import parse_mail
+from reviewbot.mime import parse_mail
 from reviewbot.model import Mail, NotFoundError
 from reviewbot.source import MAX_RELATED, Lineage
 from reviewbot.source.feed import Feed, LoreFeed

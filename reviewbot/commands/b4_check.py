@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reviewbot.commands.common import Ground, choose_rules, find_ground, open_tree, run_review, settle
 from reviewbot.config import Config
-from reviewbot.mail import local_series, parse_patch, parse_subject
+from reviewbot.mail import local_series, parse_subject
+from reviewbot.mime import parse_patch
 from reviewbot.model import FileDiff, InputError, LineKind, Mail, Patch, ReviewbotError, Series
 from reviewbot.output import render
 from reviewbot.output.text import Screen, clean
@@ -100,7 +101,7 @@ def open_repository(stack: contextlib.ExitStack) -> Repository | None:
 def read_mail() -> Mail:
     """The mail on standard input. Raises InputError where there is none.
 
-    b4 gives the decoded body below headers that still say base64 or quoted-printable; `reviewbot.mail` knows.
+    b4 gives the decoded body below headers that still say base64 or quoted-printable; `reviewbot.mime` knows.
     """
     raw = sys.stdin.buffer.read()
     if not raw.strip():

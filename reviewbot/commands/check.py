@@ -27,7 +27,7 @@ from reviewbot.commands.common import (
 )
 from reviewbot.config import Config
 from reviewbot.finding import Review
-from reviewbot.mail import local_series, parse_patch
+from reviewbot.mail import local_series
 from reviewbot.model import InputError, Mail, Series
 from reviewbot.rule import CodeRule
 
@@ -81,6 +81,7 @@ def review_files(
     args: argparse.Namespace, config: Config, rules: Sequence[CodeRule], names: Sequence[str]
 ) -> list[Review]:
     """The reviews of the series in files. Raises InputError where there is no patch."""
+    from reviewbot.mime import parse_patch
     from reviewbot.source.mbox import MboxSource
 
     mails: list[Mail] = []
@@ -148,7 +149,7 @@ def _check_commits(args: argparse.Namespace, config: Config, files: Sequence[str
         if args.fix:
             from reviewbot.commands.fixing import apply_fixes
 
-            return apply_fixes(args, repository, [reviewed])
+            return apply_fixes(args, repository, [reviewed], config)
         return _conclude(args, config, [reviewed], repository.top)
 
 

@@ -36,8 +36,11 @@ DIFF_ALONE = "the diff alone is reviewed"
 
 def say(args: argparse.Namespace, text: str) -> None:
     """A line on stderr for a person; nothing under -q."""
-    if not args.quiet:
-        print(clean(text), file=sys.stderr)
+    if args.quiet:
+        return
+    if screen := sys.modules.get("reviewbot.commands.screen"):  # else there is no line of progress
+        screen.wipe()
+    print(clean(text), file=sys.stderr)
 
 
 def choose_rules(args: argparse.Namespace, config: Config) -> list[CodeRule]:
@@ -189,7 +192,7 @@ def run_review(
     if any("reviewbot:" in text for patch in ground.series.patches for text in (patch.message, patch.notes)):
         for refusal in refused_suppressions(ground.series, known_names(registry.load(config.rules)) | set(config.tool)):
             say(args, f"warning: {refusal}")
-    if config.tool and not getattr(args, "no_tools", True):
+    if (config.tool or getattr(args, "tool", None)) and not getattr(args, "no_tools", True):
         reviewed = _with_tools(args, config, reviewed, repository)
     known = _baseline(args, config)
     selection = Selection(
@@ -214,14 +217,15 @@ def watched(args: argparse.Namespace) -> Iterator[Callable[[int, int, str], None
 
 def _with_tools(args: argparse.Namespace, config: Config, reviewed: Review, repository: Repository | None) -> Review:
     """The review and what the configured tools say of the same series."""
-    from reviewbot.tools import run_tools
+    from reviewbot.tools import choose_tools, run_tools
 
-    asked = args.tool or ()
-    for name in asked:
-        if name not in config.tool:
-            raise ConfigError(f"no tool is configured as '{name}': see [tool] in the configuration")
-    chosen = {name: tool for name, tool in config.tool.items() if tool.always or name in asked}
-    ran = run_tools(chosen, reviewed.series, repository, told=lambda text: say(args, f"warning: {text}"))
+    # the configuration's own `select` is about our rules: it does not silence a tool that it has itself
+    select_ = tuple(name for names in args.select or () for name in names.split(","))
+    ignore = (*(name for names in args.ignore or () for name in names.split(",")), *config.ignore)
+    chosen = choose_tools(config.tool, args.tool or (), select_, ignore)
+    ran = run_tools(
+        chosen, reviewed.series, repository, told=lambda text: say(args, f"warning: {text}"), only=reviewed.only
+    ).wanted(select_, ignore)
     return reviewed._replace(findings=(*reviewed.findings, *ran.findings), not_run=(*reviewed.not_run, *ran.not_run))
 
 

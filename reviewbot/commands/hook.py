@@ -32,7 +32,8 @@ from reviewbot.commands.common import (
 from reviewbot.config import Config
 from reviewbot.finding import Review
 from reviewbot.git import first
-from reviewbot.mail import addresses, local_series, parse_patch
+from reviewbot.mail import local_series
+from reviewbot.mime import addresses, parse_patch
 from reviewbot.model import InputError, Mail, ReviewbotError, Series
 from reviewbot.output import render
 from reviewbot.output.text import Screen, clean, count

@@ -67,7 +67,7 @@ def _send(args: argparse.Namespace, config: Config, rules: Sequence[CodeRule]) -
     from reviewbot.commands.queue import describe
     from reviewbot.commands.watch import end_lease, only_one, print_error, print_event
     from reviewbot.ledger import Ledger, MailState, ledger_path
-    from reviewbot.mail import parse_mail
+    from reviewbot.mime import parse_mail
     from reviewbot.policy import Mode, Reason, is_list
     from reviewbot.send import open_transport
     from reviewbot.source.mbox import MboxSource

@@ -17,7 +17,7 @@ from datetime import datetime
 from os import PathLike
 from typing import NamedTuple, Protocol
 
-from reviewbot.mail import declared_change_id, has_diff, parse_mail, parse_subject
+from reviewbot.mail import declared_change_id, has_diff, parse_subject
 from reviewbot.model import InputError, Mail
 
 # A larger archive answer or compressed file is refused. The largest threads of kernel lists are some
@@ -91,6 +91,8 @@ class Lineage(NamedTuple):
         if self.email.encode("utf-8", "surrogateescape") not in raw[: end.start() if end else len(raw)].lower():
             return False
         try:
+            from reviewbot.mime import parse_mail  # `source.commits` is in this package and does without
+
             return self.claims(parse_mail(raw))
         except Exception:  # noqa: BLE001 - the email package raises what it likes on hostile mail
             return False

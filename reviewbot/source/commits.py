@@ -531,7 +531,7 @@ def _title(message: str) -> tuple[str, str]:
 
 
 def _cover(prep: Prep, brackets: str, patch: Patch) -> CoverLetter:
-    from reviewbot.mail import addresses
+    from reviewbot.mime import addresses
 
     title, text = _title(prep.cover)
     mail = patch.mail._replace(

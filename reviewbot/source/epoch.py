@@ -19,7 +19,8 @@ from os import PathLike
 from pathlib import Path
 from typing import IO
 
-from reviewbot.mail import MAX_MAIL, parse_subject
+from reviewbot.mail import parse_subject
+from reviewbot.mime import MAX_MAIL
 from reviewbot.model import InputError, NotFoundError
 from reviewbot.source import MAX_RELATED, Lineage, look, read_head, thread_members
 

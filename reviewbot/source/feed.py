@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import IO, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
-from reviewbot.mail import MAX_MAIL
+from reviewbot.mime import MAX_MAIL
 from reviewbot.model import InputError, NotFoundError, TemporaryError
 from reviewbot.source import MAX_UNPACKED, look
 from reviewbot.source.epoch import git_command, list_epochs, read_files, rev_list

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import SplitResult, quote_plus, unquote, urlsplit
 
 from reviewbot import __version__
-from reviewbot.mail import split_mbox
+from reviewbot.mime import split_mbox
 from reviewbot.model import InputError, NotFoundError, TemporaryError
 from reviewbot.source import MAX_RELATED, MAX_UNPACKED, Lineage, read_head
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Mail out of files: an mbox (also gzipped), a mail, a maildir, a directory of mails, standard input.
 
-Reads the disk; what a mail says is left to `reviewbot.mail`.
+Reads the disk; what a mail says is left to `reviewbot.mime`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from os import PathLike
 from stat import S_ISDIR
 
-from reviewbot.mail import split_mbox
+from reviewbot.mime import split_mbox
 from reviewbot.model import InputError, NotFoundError
 from reviewbot.source import MAX_RELATED, MAX_UNPACKED, Lineage, cannot_open, look, read_head, thread_members
 

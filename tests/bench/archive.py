@@ -25,7 +25,8 @@ from reviewbot.c.code import Code, images
 from reviewbot.diff import diff_start
 from reviewbot.engine import Files, review
 from reviewbot.finding import Fault
-from reviewbot.mail import local_series, parse_mail
+from reviewbot.mail import local_series
+from reviewbot.mime import parse_mail
 from reviewbot.model import InputError, Mail, Series
 from reviewbot.registry import load
 

@@ -59,7 +59,8 @@ def raw_mails(inbox: Path) -> Iterator[bytes]:
 
 def patch_mails(raws: Iterable[bytes]) -> Iterator[tuple[bytes, Mail]]:
     """Those among them that are patches and no replies, parsed."""
-    from reviewbot.mail import has_diff, parse_mail, parse_subject
+    from reviewbot.mail import has_diff, parse_subject
+    from reviewbot.mime import parse_mail
     from reviewbot.model import InputError
 
     for raw in raws:

@@ -19,7 +19,7 @@ from pathlib import Path
 from common import arguments, review_mail, table
 
 from reviewbot.finding import Finding
-from reviewbot.mail import parse_mail
+from reviewbot.mime import parse_mail
 from reviewbot.registry import load
 
 RECALL = 0.95

@@ -19,7 +19,8 @@ from common import archive, arguments, raw_mails, review_mail, table
 
 from reviewbot.c.code import Code, Fragment
 from reviewbot.engine import run_rule
-from reviewbot.mail import has_diff, parse_mail
+from reviewbot.mail import has_diff
+from reviewbot.mime import parse_mail
 from reviewbot.model import Change, FileDiff, InputError, Line, LineKind
 from reviewbot.registry import evidence, load
 from reviewbot.rule import CodeRule

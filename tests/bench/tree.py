@@ -18,7 +18,8 @@ from archive import exponent, read_again, read_by, timed
 from common import arguments, table
 
 from reviewbot.engine import review
-from reviewbot.mail import local_series, parse_mail
+from reviewbot.mail import local_series
+from reviewbot.mime import parse_mail
 from reviewbot.model import Applied, Mail, Patch, Series
 from reviewbot.registry import load
 from reviewbot.tree import Tree

@@ -8,7 +8,7 @@ C (`c/`). Pure; imports nothing of ours.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -130,6 +130,8 @@ class Applied(NamedTuple):
 
     files: Mapping[int, Whole]
     facts: Facts | None  # None where the tree has none of the headers
+    # reads them, where that is dear and few rules ask; None where they are read
+    later: Callable[[], Facts | None] | None = None
 
 
 class Unreadable(NamedTuple):

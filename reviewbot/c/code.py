@@ -104,7 +104,7 @@ class Code:
         self.diff = diff
         self.patch = patch  # the same side of every file of the patch, this one among them
         self.applied = False  # there is a tree, though it may not have this file
-        self.facts: Facts | None = None  # what the tree's headers say; None without a tree
+        self.headers: Applied | None = None  # has what the tree's headers say; None without a tree
         self.defined: Callable[[], Collection[str]] = frozenset  # the names that the series defines
         self.abstained: str | None = None  # why a rule could not decide something here
         self.file = file  # as the tree has it; None where only hunks are known
@@ -112,6 +112,13 @@ class Code:
         self._given = fragments
         self.effort = Effort()
         self._flows: dict[Function, Flow] = {}
+
+    @cached_property
+    def facts(self) -> Facts | None:
+        """What the tree's headers say; None without a tree."""
+        if self.headers is None:
+            return None
+        return self.headers.facts or (self.headers.later() if self.headers.later else None)
 
     @cached_property
     def fragments(self) -> tuple[Fragment, ...]:
@@ -391,7 +398,6 @@ def images(
     """
     found: list[Code] = []
     shared: dict[str, Any] = {}
-    facts = applied.facts if applied else None
     for n, diff in enumerate(diffs):
         path = diff.path if side is LineKind.ADDED else diff.old_path or diff.path
         whole = applied.files.get(n) if applied else None
@@ -399,7 +405,7 @@ def images(
             code = Code(path, None, whole=diff.old_path is None, side=side, version=version, diff=diff)
         else:
             code = Code(path, whole=True, side=side, version=version, diff=whole.diff, file=whole)
-        code.patch, code.shared, code.facts, code.defined = found, shared, facts, defined
+        code.patch, code.shared, code.headers, code.defined = found, shared, applied, defined
         code.applied = applied is not None
         found.append(code)
     return found

@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta, timezone
+from functools import cache
 from typing import NamedTuple
 
 from reviewbot.base import find_base
@@ -400,9 +401,7 @@ class CommitFiles:
     def __init__(self, repository: Repository, base: str | None) -> None:
         self._repository = repository
         self._base = base
-        self._read: dict[str, tuple[str, Facts]] = {}
-        self._facts: Facts | None = None
-        self._known = False
+        self._facts: Callable[[], Facts | None] | None = None  # of the patches so far
         self.lost: list[str] = []  # what could not be read, each with the reason
 
     def apply(self, patch: Patch) -> Applied:
@@ -417,9 +416,10 @@ class CommitFiles:
                 continue
             found[n] = Whole(diff, before, after)
         touched = {path for diff in patch.files for path in (diff.old_path, diff.new_path)}
-        if not self._known or touched.intersection(FACT_FILES):
-            self._facts, self._known = self._read_facts(patch), True
-        return Applied(found, self._facts)
+        if self._facts is None or touched.intersection(FACT_FILES):
+            # fifteen milliseconds, and the rules on most patches do not ask
+            self._facts = cache(lambda: self._read_facts(patch))
+        return Applied(found, None, self._facts)
 
     def _text(self, path: str | None, name: str | None) -> str | None:
         raw = self._repository.blob(name) if path and name else None

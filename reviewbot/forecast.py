@@ -9,14 +9,13 @@ Pure but for the clock.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from reviewbot.config import Config, ListConfig
 from reviewbot.finding import Finding, Forecast, Review, Silence
 from reviewbot.model import Address, Patch, Series
 from reviewbot.policy import Reason, Terms, is_list, judge_series, selection_of, terms_of
-from reviewbot.reply import Per, plan, reply_settings
+from reviewbot.recipients import Per, plan, reply_settings
 from reviewbot.selection import FOLDED, IGNORED, LOW_CONFIDENCE, SAID_BY, SEVERITY, select
 
 # Stands for the list where none is known that the patches will go to.
@@ -47,8 +46,7 @@ def forecast(review: Review, config: Config, addresses: Collection[str] = ()) ->
     if verdict is not None and verdict.reason is not Reason.WAITING:
         return Forecast(0, 0, (), tuple(told), f"{verdict.reason}: {verdict.text}")
     chosen = select(review._replace(series=series, findings=findings), selection_of(terms))
-    settings = replace(
-        reply_settings(config),
+    settings = reply_settings(config)._replace(
         per=Per(terms.per or "patch"),
         max_mails=terms.max_per_series,
         opted_out=config.policy.opted_out,

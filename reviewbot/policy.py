@@ -22,9 +22,8 @@ from typing import NamedTuple
 from reviewbot.base import find_base
 from reviewbot.config import MODES, Config, ListConfig
 from reviewbot.mail import has_diff, parse_subject
-from reviewbot.mime import addresses
 from reviewbot.model import Address, BaseHow, Confidence, Mail, Patch, Series, Severity, Subject
-from reviewbot.reply import NEVER, ROBOTS
+from reviewbot.recipients import NEVER, ROBOTS
 from reviewbot.selection import Selection
 
 
@@ -338,7 +337,7 @@ def judge_mail(mail: Mail, config: Config, own: Collection[str]) -> Verdict | No
     `own` holds the bot's own addresses in lower case, beside [reply] sender. All verdicts are final.
     """
     subject = parse_subject(mail.subject[:2000])
-    configured = {address.email.lower() for address in addresses(config.reply.sender)}
+    configured = _emails(config.reply.sender) if config.reply.sender else frozenset[str]()
     if is_own(mail, {*own, *configured}):
         return Verdict(Reason.OWN_MAIL, "the bot's own mail")
     if mail.auto_submitted:
@@ -350,6 +349,12 @@ def judge_mail(mail: Mail, config: Config, own: Collection[str]) -> Verdict | No
     if subject.reply:
         return Verdict(Reason.REPLY, "a reply, not a posting")
     return _kind(mail, subject, config) or _whether_patch(mail, subject) or _author_verdict([mail], (), config)
+
+
+def _emails(value: str) -> frozenset[str]:
+    from reviewbot.mime import addresses  # loads the email package, which a forecast does without
+
+    return frozenset(address.email.lower() for address in addresses(value))
 
 
 def _kind(mail: Mail, subject: Subject, config: Config) -> Verdict | None:

@@ -16,7 +16,8 @@ from reviews import DIFF, MESSAGE, at, finding, patch_of, raw_mail, replace, rev
 
 from reviewbot.finding import Fault, Finding, Review
 from reviewbot.model import Address, Confidence, Patch, Severity, SpanKind
-from reviewbot.reply import Earlier, History, ReplySettings
+from reviewbot.recipients import ReplySettings
+from reviewbot.reply import Earlier, History
 from reviewbot.selection import FOLDED
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -29,7 +29,7 @@ RANKS = (
     ("checks",),
     ("registry",),
     ("answers", "baseline", "config", "engine", "fixes", "git", "selection"),
-    ("ledger", "output", "policy", "reply", "send", "series", "source", "templates", "tree"),
+    ("ledger", "output", "policy", "recipients", "reply", "send", "series", "source", "templates", "tree"),
     ("attest", "forecast", "news", "patchwork", "revisions", "tools"),
     ("bot",),
     ("commands",),

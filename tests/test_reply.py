@@ -29,25 +29,19 @@ from reviewbot.config import Config, ReplyConfig
 from reviewbot.finding import Fault, Finding, Fold, Review
 from reviewbot.mime import parse_mail, split_mbox
 from reviewbot.model import Address, Confidence, ConfigError, Severity, SpanKind
+from reviewbot.recipients import MAX_RECIPIENTS, ROBOTS, UNCONFIGURED, Per, ReplySettings, reply_settings, series_target
 from reviewbot.reply import (
     MAX_BODY,
     MAX_FINGERPRINTS,
-    MAX_RECIPIENTS,
     MAX_REFERENCES,
-    ROBOTS,
-    UNCONFIGURED,
     Earlier,
     History,
-    Per,
-    ReplySettings,
     fingerprints_of,
     header_text,
     make_replies,
     message_id,
-    reply_settings,
     rules_of,
     serialise,
-    series_target,
     target_of,
     wrap,
     write_mbox,
@@ -780,7 +774,7 @@ def test_the_footer_says_how_to_see_the_same_to_answer_and_to_opt_out() -> None:
 
 def test_no_line_of_a_mail_is_a_word_to_reviewbot_when_it_is_quoted_without_marks(tmp_path: Path) -> None:
     (tmp_path / "patch.j2").write_text("reviewbot: stop\n\n-- \n  reviewbot : stop\n")
-    texts = [text_of(reply_to(raw_mail(), replace(BOT, template_dir=tmp_path)))]
+    texts = [text_of(reply_to(raw_mail(), replace(BOT, template_dir=str(tmp_path))))]
     texts += [text_of(mail) for _, mail in every_golden_mail()]
     assert not any(re.search(r"(?im)^\s*reviewbot\s*:", text) for text in texts)
     assert "| reviewbot: stop\n" in texts[0]
@@ -827,7 +821,7 @@ def test_a_users_template_overrides_and_extends_the_packaged_one(tmp_path: Path)
     (tmp_path / "patch.j2").write_text(
         '{% extends "packaged/patch.j2" %}{% block footer %}Grüße, {{ version }}\x1b[2J\n{% endblock %}'
     )
-    text = text_of(reply_to(raw_mail(), replace(BOT, template_dir=tmp_path)))
+    text = text_of(reply_to(raw_mail(), replace(BOT, template_dir=str(tmp_path))))
     assert "This patch has 1 error." in text
     assert text.endswith("\n-- \nGrüße, 1.0^[[2J\n")
 
@@ -835,7 +829,7 @@ def test_a_users_template_overrides_and_extends_the_packaged_one(tmp_path: Path)
 def test_what_both_templates_share_can_be_overridden_once(tmp_path: Path) -> None:
     (tmp_path / "mail.j2").write_text('{% extends "packaged/mail.j2" %}{% block intro %}Hello.\n{% endblock %}')
     for per in Per:
-        text = text_of(reply_to(raw_mail(), replace(BOT, template_dir=tmp_path, per=per)))
+        text = text_of(reply_to(raw_mail(), replace(BOT, template_dir=str(tmp_path), per=per)))
         assert text.startswith("Hello.\n\n> diff")
 
 
@@ -846,7 +840,7 @@ def test_every_block_of_every_packaged_template_can_be_replaced(tmp_path: Path, 
     (tmp_path / f"{name}.j2").write_text(own)
     pers = Per if name == "mail" else [Per(name)]
     for per in pers:
-        how = replace(BOT, template_dir=tmp_path, per=per)
+        how = replace(BOT, template_dir=str(tmp_path), per=per)
         (mail,) = make_replies(CASES["simple"](), how, now=NOW, history=History((ROW,), 1))
         # what a block of mail.j2 says may be replaced once more by what extends it
         assert text_of(mail).count("MINE <") == (block != "found" or name != "mail")
@@ -887,7 +881,7 @@ def test_each_variable_told_of_can_be_used(tmp_path: Path, name: str) -> None:
         '"mmap_read_lock(mm);"), [mmap-lock/user-access-under-lock, error], 0, 9a5defeeb80077f3',
     }  # fmt: skip
     (tmp_path / "patch.j2").write_text(f"={fields.get(name, '{{ ' + name + ' }}')}=")
-    how = replace(BOT, template_dir=tmp_path)
+    how = replace(BOT, template_dir=str(tmp_path))
     (mail,) = make_replies(CASES["simple"](), how, now=NOW, history=History((ROW,), 1))
     assert text_of(mail) == f"={said[name]}=\n"
 
@@ -906,12 +900,12 @@ def test_each_variable_told_of_can_be_used(tmp_path: Path, name: str) -> None:
 def test_a_wrong_template_is_a_configuration_error(tmp_path: Path, template: str, said: str) -> None:
     (tmp_path / "patch.j2").write_text(template)
     with pytest.raises(ConfigError, match=re.escape(said)):
-        reply_to(raw_mail(), replace(BOT, template_dir=tmp_path))
+        reply_to(raw_mail(), replace(BOT, template_dir=str(tmp_path)))
 
 
 def test_a_template_cannot_make_a_trailer(tmp_path: Path) -> None:
     (tmp_path / "patch.j2").write_text("Reviewed-by: A B <a@b.org>\n  Cc: x@y.org\nFrom here\n")
-    text = text_of(reply_to(raw_mail(), replace(BOT, template_dir=tmp_path)))
+    text = text_of(reply_to(raw_mail(), replace(BOT, template_dir=str(tmp_path))))
     assert text == "| Reviewed-by: A B <a@b.org>\n|   Cc: x@y.org\n| From here\n"
 
 
@@ -981,10 +975,10 @@ def test_mutt_reads_the_drafts(tmp_path: Path) -> None:
 
 def test_a_template_directory_that_is_not_there_or_makes_nothing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot open template directory"):
-        reply_to(raw_mail(), replace(BOT, template_dir=tmp_path / "none"))
+        reply_to(raw_mail(), replace(BOT, template_dir=str(tmp_path / "none")))
     (tmp_path / "patch.j2").write_text("")
     with pytest.raises(ConfigError, match=r"template 'patch\.j2' makes an empty mail"):
-        reply_to(raw_mail(), replace(BOT, template_dir=tmp_path))
+        reply_to(raw_mail(), replace(BOT, template_dir=str(tmp_path)))
 
 
 @pytest.mark.parametrize("domain", ["localhost", "a b", "example.org>", "-"])

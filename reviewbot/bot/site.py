@@ -16,7 +16,7 @@ from reviewbot.bot.archives import Archives
 from reviewbot.config import Config
 from reviewbot.ledger import LEASE, Ledger, LedgerError, ledger_path
 from reviewbot.model import ReviewbotError
-from reviewbot.reply import reply_settings
+from reviewbot.recipients import reply_settings
 from reviewbot.rule import CodeRule
 from reviewbot.send import Transport
 from reviewbot.source import Source

@@ -8,11 +8,10 @@ before, what others said; and the mails that come of it. Does not belong here: e
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from glob import escape
-from pathlib import Path
 from typing import NamedTuple
 
 from reviewbot.base import find_base
@@ -37,18 +36,8 @@ from reviewbot.policy import (
     selection_of,
     terms_of,
 )
-from reviewbot.reply import (
-    Earlier,
-    History,
-    Per,
-    ReplySettings,
-    fingerprints_of,
-    make_replies,
-    message_id,
-    recipients,
-    serialise,
-    target_of,
-)
+from reviewbot.recipients import Per, ReplySettings, recipients
+from reviewbot.reply import Earlier, History, fingerprints_of, make_replies, message_id, serialise, target_of
 from reviewbot.revisions import find_series
 from reviewbot.selection import FOLDED, IGNORED, PREEXISTING, folded, select
 
@@ -139,7 +128,7 @@ class Weighing:
         first = series.cover.mail if series.cover else series.patches[0].mail
         # who sent it, or whom a relay or list sent it for. Not whom the body names as author: anybody can write that
         # and would be taken for the one whose series it is
-        settings = replace(self.site.settings, is_list=lambda email: is_list(email, self.site.config))
+        settings = self.site.settings._replace(is_list=lambda email: is_list(email, self.site.config))
         found = recipients(first, first.sender, settings).author
         author = (found or first.sender).email.lower()
         return self.site.ledger.add_posting(
@@ -316,11 +305,10 @@ class Weighing:
     def _settings(self, terms: Terms, most: int, row: Outgoing | None) -> ReplySettings:
         draft = terms.mode is Mode.DRAFT
         directory = terms.template_dir or self.site.config.reply.template_dir
-        return replace(
-            self.site.settings,
+        return self.site.settings._replace(
             per=Per(row.kind) if row else Per(terms.per or "patch"),
             max_mails=0 if row else most,
-            template_dir=Path(directory).expanduser() if directory else None,
+            template_dir=os.path.expanduser(directory) or None,
             author_only=terms.mode is Mode.AUTHOR,
             opted_out=(*self.site.config.policy.opted_out, *map(escape, self.site.ledger.opted_out())),
             robots=self.site.config.policy.bots,

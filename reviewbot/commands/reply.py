@@ -16,7 +16,8 @@ from reviewbot.commands.common import choose_rules, open_tree, parse_numbers, ru
 from reviewbot.commands.lore import load_series
 from reviewbot.config import Config
 from reviewbot.model import InputError, TemporaryError
-from reviewbot.reply import make_replies, reply_settings, write_mbox
+from reviewbot.recipients import reply_settings
+from reviewbot.reply import make_replies, write_mbox
 from reviewbot.rule import CodeRule
 
 

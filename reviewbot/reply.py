@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Findings -> reply mails, as a careful reviewer would write them, through templates/.
 
-Belongs here: headers, recipients, what is quoted, the mail as bytes, and reading back what a mail of
+Belongs here: headers, what is quoted, the mail as bytes, and reading back what a mail of
 ours says of itself. What is said and in which words stands in `templates/*.j2`; whether a mail may go
 out at all (lists, private mail, what was already sent) is for `policy`, `ledger` and `send`. Pure but
 for the clock, the templates and `write_mbox`.

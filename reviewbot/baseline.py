@@ -26,6 +26,7 @@ HEADER = f"{_NAME} 1"
 MAX_BYTES = 4 * 1024 * 1024
 _FINGERPRINT = re.compile(r"[0-9a-f]{16,64}")
 _COLUMNS = 5
+_NO_FILE = "'{}' is no regular file: a baseline is one"
 
 
 class Entry(NamedTuple):
@@ -63,6 +64,8 @@ def read_baseline(name: str) -> Baseline:
 
     Raises NotFoundError where there is no such file, and ConfigError, which names the line, for what is no baseline.
     """
+    if os.path.exists(name) and not os.path.isfile(name):  # who opens a pipe waits, and a device may do anything
+        raise ConfigError(_NO_FILE.format(name))
     try:
         with open(name, "rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
@@ -156,7 +159,7 @@ def _check_place(name: str) -> None:
     if not os.path.lexists(name):
         return
     if not os.path.isfile(name):
-        raise InputError(f"'{name}' is no regular file: a baseline is one")
+        raise InputError(_NO_FILE.format(name))
     try:
         with open(name, "rb") as stream:
             begin = stream.read(len(_NAME))

@@ -239,6 +239,11 @@ def _revision(text: str) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return the process's exit status."""
+    if sys.stderr is None:  # 2>&-
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - as long as the process
+    if sys.stdout is None:
+        print("reviewbot: cannot write: standard output is closed", file=sys.stderr)
+        return 2
     # the terminal's encoding must not be what ends a run: mail is written by strangers
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

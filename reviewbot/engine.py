@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 
 from reviewbot.c.code import MOST_TEXT, Code, Place, images
 from reviewbot.c.skeleton import Function, TooMuchError
-from reviewbot.finding import Fault, Finding, Fold, NotRun, Review, fingerprint, order
+from reviewbot.finding import TOO_LARGE, Fault, Finding, Fold, NotRun, Review, fingerprint, order
 from reviewbot.model import Applied, LineKind, Patch, Series, Severity
 from reviewbot.rule import CodeRule, Report
 
@@ -144,10 +144,17 @@ def _review_file(
     ]
     if not candidates:
         return
-    budget.text -= len(whole)
-    if budget.text < 0:
-        run.not_run.append(NotRun("reviewbot/too-large", f"more than is read of one patch: {diff.path}"))
+    if len(whole) > budget.text and after.file is not None:
+        # a patch to hundreds of files: what it changes is read all the same
+        run.not_run.append(NotRun(TOO_LARGE, f"more than is read of one patch, only its diff is: {diff.path}"))
+        after, before, whole = after.hunks_alone(), before.hunks_alone(), text
+        candidates = [rule for rule in candidates if any(word in text for word in rule.words)]
+        if not candidates:
+            return
+    if len(whole) > budget.text:
+        run.not_run.append(NotRun(TOO_LARGE, f"more than is read of one patch: {diff.path}"))
         return
+    budget.text -= len(whole)
     after.effort.tokens = before.effort.tokens = most = budget.work // len(candidates)
     for rule in candidates:
         if rule.needs == "tree" and after.facts is None:
@@ -160,7 +167,7 @@ def _review_file(
             if not reports:
                 continue
             said_before, cut = run_rule(rule, before)
-        except Exception as error:  # noqa: BLE001 - a rule is a plug-in: its bug must cost only its findings
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a rule is a plug-in: its bug costs only its findings
             line = diff.message_line
             message = f"rule {rule.name} failed on {diff.path}: {type(error).__name__}: {error}"
             run.errors.append(Fault(patch.mail, patch.index, line, message, "", rule.name))
@@ -174,12 +181,15 @@ def _review_file(
     budget.work -= (most - after.effort.tokens) * len(candidates)
     if after.effort.skipped or before.effort.skipped:
         why = f"functions larger than is read of one patch: {diff.path}"
-        run.not_run.append(NotRun("reviewbot/too-large", why))
+        run.not_run.append(NotRun(TOO_LARGE, why))
 
 
 def _lacking(why: str, code: Code) -> str:
     """ "needs --tree" is no advice where a tree is given."""
-    return why.replace("needs --tree", f"the tree does not have {code.path}") if code.applied else why
+    if not code.applied:
+        return why
+    instead = "cannot be decided of" if code.file is not None else "the tree does not have"
+    return why.replace("needs --tree", f"{instead} {code.path}")
 
 
 def run_rule(rule: CodeRule, code: Code) -> tuple[list[Report], str | None]:
@@ -191,7 +201,9 @@ def run_rule(rule: CodeRule, code: Code) -> tuple[list[Report], str | None]:
     code.abstained = None
     code.effort.allow(len(code.tokens))
     try:
-        for report in rule.check(code):
+        for number, report in enumerate(rule.check(code)):
+            if number == MOST * MOST:
+                return list(found.values()), "gave up: says the same again and again"
             found.setdefault((report.at[0], report.at[-1], report.message), report)
             if len(found) == MOST:
                 return list(found.values()), f"stopped after {MOST} findings"

@@ -48,6 +48,7 @@ class Finding(NamedTuple):
 # What stands for a rule in a NotRun: why a tree is not used, and a file that is not known from it.
 NO_TREE = "reviewbot/no-tree"
 NOT_APPLIED = "reviewbot/does-not-apply"
+TOO_LARGE = "reviewbot/too-large"  # a part of a patch was not read
 
 
 class NotRun(NamedTuple):

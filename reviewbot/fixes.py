@@ -52,6 +52,8 @@ _MEMBERS = ("mmap_lock", "mmap_sem")
 _NO_WISH = (None, FOLDED, PREEXISTING, SEVERITY, LOW_CONFIDENCE)
 # what git's verify_path() refuses on every system: path.c, is_ntfs_dotgit(), is_hfs_dotgit()
 _DOT_GIT = re.compile(r"(?:\.git|git~1)[ .]*(?::.*)?\Z", re.I | re.S)
+# white space that moves nothing but what follows it; to Python no-break spaces do not print
+_BLANKS = re.compile("[\t\f\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _IGNORABLE = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
 
 
@@ -311,15 +313,16 @@ def _marked(patch: Patch, line: Line) -> bool:
 def _bytes_known(patch: Patch, text: str) -> bool:
     """The text tells what the bytes of the line are.
 
-    What no UTF-8 is was read as Latin-1, of a mail as a whole (which then says so) and of a commit line by line.
+    What no UTF-8 is was read as Latin-1, of a mail as a whole and of a commit line by line: both say so, and a commit
+    with lines of both kinds says that it is not known which are which.
     """
     if text.isascii():
         return True
     if "\ufffd" in text or any("\ud800" <= char <= "\udfff" for char in text):
         return False
-    if patch.commit is None:
-        return patch.mail.charset.lower() in ("utf-8", "utf8")
-    return any(char > "\xff" for char in text)
+    if patch.mail.charset.lower() in ("utf-8", "utf8"):
+        return True
+    return patch.mail.charset == "unknown" and any(char > "\xff" for char in text)
 
 
 def _lose(cell: _Cell, patch: Patch, path: str, what: str, lost: list[Left]) -> None:
@@ -412,7 +415,7 @@ def _known_whole(
 def _printable(cell: _Cell) -> bool:
     """The line can be shown as it is, so that git finds it: its bytes are known, and none of them moves a cursor."""
     text = cell.text.removesuffix("\r")
-    return cell.bytes_known and (text.isprintable() or text.replace("\t", "").replace("\f", "").isprintable())
+    return cell.bytes_known and (text.isprintable() or _BLANKS.sub("", text).isprintable())
 
 
 class _Want(NamedTuple):
@@ -533,11 +536,13 @@ class _Decision:
             return None
         if not _printable(self.file.cells[line]):
             return "the line's bytes are not known, or do not print"
-        after = self.file.cells.get(line + 1)
         # git takes a hunk without context below for the end of the file
-        if self.file.last != line and (after is None or not _printable(after)):
+        if self.file.last == line:
+            return None
+        after = self.file.cells.get(line + 1)
+        if after is None:
             return "the line below it is not in the patch"
-        return None
+        return None if _printable(after) else "the bytes of the line below it are not known, or do not print"
 
     # -- locks ------------------------------------------------------------------------------------
 

@@ -34,11 +34,10 @@ def forecast(review: Review, config: Config, addresses: Collection[str] = ()) ->
     mails = [*([series.cover.mail] if series.cover else []), *(patch.mail for patch in series.patches)]
     lists = [name for mail in mails for a in (*mail.to, *mail.cc) if (name := a.email.lower()) in config.list]
     terms = terms_of(series, config, lists)
-    patches = {patch.index: patch for patch in series.patches}
+    patches = dict(zip((patch.index for patch in _mailed(review.series)), series.patches, strict=True))
+    numbers = {patch.index: index for index, patch in patches.items()}
     findings = tuple(
-        finding._replace(patch=patches.get(finding.patch.index, finding.patch))
-        for finding in review.findings
-        if finding.rule_id
+        finding._replace(patch=patches[finding.patch.index]) for finding in review.findings if finding.rule_id
     )
     told = [name for name in dict.fromkeys(lists) if name != _SOME_LIST]
     # as if it had waited long enough
@@ -56,7 +55,7 @@ def forecast(review: Review, config: Config, addresses: Collection[str] = ()) ->
     _, groups = plan(chosen, settings)
     mailed = {finding.patch.index for _, group in groups for finding in group}
     silent = [
-        Silence(index, why)
+        Silence(numbers[index], why)
         for index in sorted({finding.patch.index for finding in findings} - mailed)
         if (why := _why([f for f in chosen.findings if f.patch.index == index], terms))
     ]
@@ -78,6 +77,12 @@ def _why(findings: list[Finding], terms: Terms) -> str | None:
     return next((why for why in whys if why), None)
 
 
+def _mailed(series: Series) -> list[Patch]:
+    """Without the commits that change nothing: git format-patch makes no mail of them."""
+    patches = [patch for patch in series.patches if patch.files or patch.unreadable or not patch.commit]
+    return patches or list(series.patches)
+
+
 def _named(series: Series) -> Series:
     """With Message-IDs, which commits get when they are mailed: a reply needs one to answer."""
 
@@ -89,7 +94,10 @@ def _named(series: Series) -> Series:
     cover = series.cover
     if cover and not cover.mail.message_id:
         cover = cover._replace(mail=cover.mail._replace(message_id="0@to-be-sent.invalid"))
-    return series._replace(cover=cover, patches=tuple(map(name, series.patches)))
+    mailed = _mailed(series)
+    if gone := len(series.patches) - len(mailed):
+        mailed = [patch._replace(index=number) for number, patch in enumerate(mailed, 1)]
+    return series._replace(cover=cover, patches=tuple(map(name, mailed)), expected=series.expected - gone)
 
 
 def _addressed(series: Series, config: Config, addresses: Collection[str]) -> tuple[Series, Config]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import IO, NamedTuple
 
 from reviewbot.model import ReviewbotError
@@ -135,17 +135,21 @@ class Objects:
         return self._process
 
 
-def command(directory: str, *words: str, own: bool = False) -> tuple[list[str], dict[str, str]]:
+def command(
+    directory: str, *words: str, own: bool = False, settings: Sequence[tuple[str, str]] = ()
+) -> tuple[list[str], dict[str, str]]:
     """Command and environment.
 
     Of git's variables only those that name configuration count: safe.directory is the user's to set. Where the
     repository lies is told by a GIT_DIR only where it is the person's `own`, which git may have called us in.
+    `settings` are keys and values that come before all that is configured.
     """
     environment = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("GIT_")
-        or name.startswith("GIT_CONFIG")
+        # GIT_CONFIG itself would have `git config` alone read another file
+        or name.startswith("GIT_CONFIG_")
         or name == "GIT_EXEC_PATH"
         or (own and name in _PLACE)
     }
@@ -159,12 +163,19 @@ def command(directory: str, *words: str, own: bool = False) -> tuple[list[str], 
         "GIT_TERMINAL_PROMPT": "0",
     }
     quiet = ("-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}")
-    return ["git", "--no-pager", "-C", directory, *quiet, *words], environment
+    # not -c, to which the first '=' ends a key; unlike GIT_CONFIG_COUNT it goes before a -c that git was called with
+    more: list[str] = []
+    for n, (key, value) in enumerate(settings):
+        environment[f"REVIEWBOT_SETTING_{n}"] = value
+        more.append(f"--config-env={key}=REVIEWBOT_SETTING_{n}")
+    return ["git", "--no-pager", "-C", directory, *quiet, *more, *words], environment
 
 
-def run(directory: str, *words: str, given: bytes = b"", own: bool = False) -> tuple[int, bytes, bytes]:
+def run(
+    directory: str, *words: str, given: bytes = b"", own: bool = False, settings: Sequence[tuple[str, str]] = ()
+) -> tuple[int, bytes, bytes]:
     """Exit status, output and error output of a git command. Raises GitError where git is not there or hangs."""
-    line, environment = command(directory, *words, own=own)
+    line, environment = command(directory, *words, own=own, settings=settings)
     try:
         done = subprocess.run(line, env=environment, input=given, capture_output=True, timeout=_PATIENCE, check=False)
     except subprocess.TimeoutExpired:

@@ -25,7 +25,7 @@ from urllib.parse import SplitResult, parse_qs, quote, unquote, urlencode, urljo
 
 from reviewbot import __version__
 from reviewbot.config import PatchworkConfig
-from reviewbot.finding import NOT_APPLIED, Finding, Review
+from reviewbot.finding import NOT_APPLIED, TOO_LARGE, Finding, Review
 from reviewbot.model import ConfigError, InputError, NotFoundError, Severity, TemporaryError
 from reviewbot.selection import FOLDED
 from reviewbot.source.lore import AGAIN, PATIENCE, check_message_id, make_session, place_of, reason_of
@@ -45,7 +45,6 @@ _MOST_DESCRIPTION = 200
 _MOST_TARGET = 200
 _CONTEXT = re.compile(r"[-a-zA-Z0-9_]{1,255}")  # a SlugField of 255
 
-_TOO_LARGE = "reviewbot/too-large"  # a NotRun of `engine`: a part of a patch was not read
 
 # Servers that anybody's addresses may name, besides the one that is configured.
 _OZLABS = "patchwork.ozlabs.org"
@@ -207,7 +206,7 @@ def states(review: Review, findings: Sequence[Finding]) -> tuple[Check, ...]:
     if any(lack.rule == NOT_APPLIED for lack in review.not_run):
         return ()
     # it is not told of which patch: none of them is called clean
-    cut = any(lack.rule == _TOO_LARGE for lack in review.not_run)
+    cut = any(lack.rule == TOO_LARGE for lack in review.not_run)
     faulty = {fault.patch for fault in review.errors}
     checks = []
     for patch in review.patches:

@@ -302,7 +302,9 @@ def _installed() -> Iterator[Family]:
             raise ConfigError(f"{origin} has a rule family '{point.name}': {_NAMES}; {_way_out(family)}")
         try:
             package = import_module(point.value)
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             raise ConfigError(
                 f"cannot load the rules '{point.name}' of {origin}: {_line(error)}; {_way_out(family)}"
             ) from error
@@ -365,7 +367,9 @@ def _declared(family: Family, stem: str) -> tuple[Any, ...]:
         raise ConfigError(f"'{file}' is no rule's name: {_NAMES}; {_way_out(family)}")
     try:
         rule = getattr(_module(family, stem), "check", None)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         where = _where(error, family) or f"'{file}'"
         raise ConfigError(
             f"cannot load rule '{name}' of {family.origin}: {_line(error)} ({where}); {_way_out(family)}"

@@ -48,6 +48,7 @@ class Selection(NamedTuple):
     least: Severity = Severity.WARNING  # the least severe that is shown
     low: bool = False  # low confidence too
     ignore: tuple[str, ...] = ()  # families, rule names or ids
+    select: tuple[str, ...] = ()  # only these; empty: all
     known: Mapping[str, str] = MappingProxyType({})  # fingerprint -> why it is not shown again
     per_path: tuple[PathRule, ...] = ()
 
@@ -108,6 +109,8 @@ def _decide(finding: Finding, selection: Selection, paths: _Paths) -> Finding:
         why = f"{IGNORED}: {reason}"
     elif matches(selection.ignore, finding.rule, finding.rule_id):
         why = f"{IGNORED}: not wanted"
+    elif selection.select and finding.rule_id and not matches(selection.select, finding.rule, finding.rule_id):
+        why = f"{IGNORED}: not selected"
     elif elsewhere := paths.why(finding):
         why = elsewhere
     elif not (selection.strict or selection.low) and finding.confidence is Confidence.LOW:

@@ -175,8 +175,10 @@ def test_what_is_broken_in_a_file_is_said_with_its_line(file: str, text: str, sa
 def test_a_file_that_cannot_be_read_is_one_line(file: str, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match=f"^cannot open '{file}': No such file or directory: --write-baseline make"):
         read_baseline(file)
-    with pytest.raises(ConfigError, match=f"^cannot open '{tmp_path}': Is a directory$"):
-        read_baseline(str(tmp_path))
+    os.mkfifo(tmp_path / "fifo")
+    for name in (str(tmp_path), str(tmp_path / "fifo"), "/dev/zero"):
+        with pytest.raises(ConfigError, match=f"^'{name}' is no regular file: a baseline is one$"):
+            read_baseline(name)
     Path(file).write_bytes(HEADER.encode() + b"\n\xff")
     with pytest.raises(ConfigError, match=f"^cannot read '{file}': not UTF-8$"):
         read_baseline(file)

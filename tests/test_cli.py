@@ -483,7 +483,10 @@ def test_drafts_that_cannot_be_written_are_one_line(run: Any, tmp_path: Path) ->
     [
         ("selct = ['vma']", "reviewbot: unknown key 'selct' in 'FILE', did you mean 'select'?\n"),
         ("[reply]\nsendr = 'x'", "reviewbot: unknown key 'reply.sendr' in 'FILE', did you mean 'reply.sender'?\n"),
-        ("select = ['mmap-lok']", "reviewbot: no rule or family is named 'mmap-lok', did you mean 'mmap-lock'?\n"),
+        (
+            "select = ['mmap-lok']",
+            "reviewbot: no rule or family is named 'mmap-lok', did you mean 'mmap-lock'? (in the configuration)\n",
+        ),
         ("strict = 1", "reviewbot: 'strict' in 'FILE' must be a bool, not 1\n"),
     ],
 )
@@ -500,7 +503,9 @@ def test_a_wrong_fail_on_in_the_configuration_is_two(run: Any, bad: Path, tmp_pa
 
 def test_the_configuration_chooses_rules_and_the_command_line_overrides(run: Any, bad: Path, tmp_path: Path) -> None:
     config = put(tmp_path, b"select = ['vma']\nfail-on = 'never'\n", name="config.toml")
-    assert run("check", "--config", config, bad) == Run(0, "", "")
+    assert run("check", "-q", "--config", config, bad) == Run(0, "", "")
+    # the bot has a configuration of its own
+    assert run("check", "--config", config, bad).err == "the list bot would send 1 mail with 1 finding\n"
     assert run("check", "--config", config, "--select", "mmap-lock", "--fail-on", "error", bad).code == 1
 
 

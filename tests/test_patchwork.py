@@ -27,7 +27,7 @@ from reviews import at, finding, patch_of, raw_mail, replace, review
 from reviewbot import cli
 from reviewbot import patchwork as module
 from reviewbot.config import PatchworkConfig
-from reviewbot.finding import NOT_APPLIED, Fault, NotRun
+from reviewbot.finding import NOT_APPLIED, TOO_LARGE, Fault, NotRun
 from reviewbot.model import ConfigError, InputError, NotFoundError, Severity, TemporaryError, Unreadable
 from reviewbot.patchwork import (
     Kind,
@@ -899,7 +899,7 @@ def test_the_engine_calls_it_so_where_a_patch_is_too_large(monkeypatch: pytest.M
 
     monkeypatch.setattr(engine, "MOST_TEXT", 0)
     reviewed = engine.review(review(patches=(ONE,)).series, registry.load())
-    assert module._TOO_LARGE in {lack.rule for lack in reviewed.not_run}
+    assert TOO_LARGE in {lack.rule for lack in reviewed.not_run}
 
 
 def test_a_draft_in_a_reply_and_a_mail_without_an_id_get_no_check() -> None:

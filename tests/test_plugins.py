@@ -239,6 +239,8 @@ BROKEN = {
     "def check(:\n": "SyntaxError: invalid syntax ('{file}' line 1)",
     '"""Says."""\nimport no_such_module\n': "ModuleNotFoundError: No module named 'no_such_module' ('{file}' line 2)",
     '"""Says."""\n\nraise SystemExit(0)\n': "SystemExit: 0 ('{file}' line 3)",
+    '"""Says."""\nraise BaseException("odd")\n': "BaseException: odd ('{file}' line 2)",
+    '"""Says."""\nraise GeneratorExit\n': "GeneratorExit: ('{file}' line 2)",
     '"""Says."""\nraise ValueError("a\\nb")\n': "ValueError: a b ('{file}' line 2)",
     "from ._broken import WORDS\n": "NameError: name 'nothing' is not defined ('{directory}/lumen/_broken.py' line 2)",
     rule().replace('id="XX01"', 'id="XX01", since="new"'): "ValueError: ",

@@ -13,8 +13,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mails import mail
@@ -28,6 +30,7 @@ from reviewbot.source.commits import Repository
 from reviewbot.tools import ToolRun, choose_tools, mail_bytes, run_tools
 from reviewbot.tools.checkout import Checkout, CheckoutError
 from reviewbot.tools.remarks import Remark, read
+from reviewbot.tools.signals import came, cleaned_up
 
 STANDIN = Path(__file__).parent / "tools_standin.py"
 
@@ -714,6 +717,121 @@ def test_an_interrupt_ends_the_tool_and_leaves_no_checkout(work: Work, tmp_path:
         work.run(ToolConfig(command=standin("hang", str(pids)), on="files"))
     thread.join()
     wait_for(lambda: all(gone(int(pid)) for pid in pids.read_text().split()))
+
+
+ENDING = """
+import sys
+from reviewbot.cli import main
+sys.exit(main(["check", "HEAD", "--config", sys.argv[1]]))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_ends_us_ends_the_tool_and_leaves_no_checkout(
+    work: Work, tmp_path: Path, temporary: Path, number: signal.Signals
+) -> None:
+    work.commit({"mm/a.c": "int BAD;\n"})
+    pids, config = tmp_path / "pids", tmp_path / "config.toml"
+    config.write_text(
+        f"[tool.t]\ncommand = {json.dumps(standin('hang', str(pids)))}\non = 'files'\ncheckout = 'tree'\n"
+    )
+    # whoever runs the tests may have SIGHUP ignored, as by nohup
+    script = f"import signal\nsignal.signal({int(number)}, signal.SIG_DFL)\n{ENDING}"
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, str(config)], cwd=work.path, env={**os.environ, "TMPDIR": str(temporary)}
+    )
+    try:
+        wait_for(lambda: pids.exists() and len(pids.read_text().split()) == 2)
+        assert [*temporary.iterdir()]
+        process.send_signal(number)
+        assert process.wait() == 128 + number
+        wait_for(lambda: all(gone(int(pid)) for pid in pids.read_text().split()))
+    finally:
+        process.kill()
+        process.wait()
+        for pid in pids.read_text().split() if pids.exists() else ():
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+
+
+@pytest.fixture
+def default() -> Iterator[None]:
+    """SIGTERM and SIGHUP as a process has them."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("default")
+def test_further_signals_do_not_end_the_cleaning(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    work.commit({"mm/a.c": "int BAD;\n"})
+    seen = []
+
+    def leave(self: Checkout, *_: object) -> None:
+        for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
+            seen.append(number)
+            os.kill(os.getpid(), number)
+        self._temporary.cleanup()
+
+    monkeypatch.setattr(Checkout, "__exit__", leave)
+    with pytest.raises(SystemExit) as left:
+        work.run(FILES._replace(command="sh -c 'kill -TERM $PPID; sleep 600'"))
+    assert (left.value.code, len(seen)) == (143, 3)
+    assert signal.getsignal(signal.SIGTERM) is signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.usefixtures("default")
+def test_a_signal_while_a_tool_is_started_ends_it(
+    work: Work, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    work.commit({"mm/a.c": "int BAD;\n"})
+    started = []
+
+    class Slow(subprocess.Popen[bytes]):
+        def __init__(self, command: Sequence[str], **options: Any) -> None:
+            super().__init__(command, **options)
+            if command[0] == "sleep":
+                started.append(self.pid)
+                os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(subprocess, "Popen", Slow)
+    with pytest.raises(KeyboardInterrupt if number is signal.SIGINT else SystemExit):
+        work.run(FILES._replace(command="sleep 600"))
+    assert len(started) == 1
+    assert gone(started[0])
+
+
+@pytest.mark.usefixtures("default")
+def test_a_signal_that_is_ignored_stays_so(work: Work) -> None:
+    work.commit({"mm/a.c": "int BAD;\n"})
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # nohup
+    run = work.run(FILES._replace(command=f"sh -c 'kill -HUP $PPID; exec {standin('gcc', '{files}')}'"))
+    assert new(run) == [("mm/a.c", 1, "t/bad")]
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+@pytest.mark.usefixtures("default")
+def test_a_signal_whose_exception_is_lost_ends_us_later() -> None:
+    def lose() -> None:
+        with suppress(SystemExit):  # as Python does in a __del__
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert came()
+
+    with pytest.raises(SystemExit), cleaned_up():
+        lose()
+    assert not came()
+
+
+def test_tools_run_in_another_thread_too(work: Work) -> None:
+    work.commit({"mm/a.c": "int BAD;\n"})
+    runs: list[ToolRun] = []
+    thread = threading.Thread(target=lambda: runs.append(work.run(FILES)))
+    thread.start()
+    thread.join()
+    assert new(runs[0]) == [("mm/a.c", 1, "t/bad")]
 
 
 def test_what_a_tool_leaves_running_is_not_waited_for(work: Work) -> None:

@@ -113,6 +113,14 @@ class Code:
         self.effort = Effort()
         self._flows: dict[Function, Flow] = {}
 
+    def hunks_alone(self) -> Code:
+        """The same side of the file as the diff shows it, where the whole of it is more than is read."""
+        created = self.diff is not None and self.diff.old_path is None
+        code = Code(self.path, None, whole=created, side=self.side, version=self.version, diff=self.diff)
+        code.patch, code.shared, code.headers, code.defined = self.patch, self.shared, self.headers, self.defined
+        code.applied = self.applied
+        return code
+
     @cached_property
     def facts(self) -> Facts | None:
         """What the tree's headers say; None without a tree."""

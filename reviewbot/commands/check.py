@@ -28,7 +28,7 @@ from reviewbot.commands.common import (
 from reviewbot.config import Config
 from reviewbot.finding import Review
 from reviewbot.mail import local_series
-from reviewbot.model import InputError, Mail, Series
+from reviewbot.model import InputError, Mail, NotFoundError, Series
 from reviewbot.rule import CodeRule
 
 if TYPE_CHECKING:
@@ -42,30 +42,32 @@ def run(args: argparse.Namespace, config: Config) -> int:
     """The process's exit code."""
     if args.staged and args.what:
         raise InputError(f"--staged is what is staged, not '{args.what[0]}'")
-    files = [name for name in args.what if name == "-" or os.path.lexists(name)]
+    files = [name for name in args.what if name == "-" or (os.path.lexists(name) and _is_file(name))]
     if any(name.endswith(_FILES) or name.startswith(("/", "./", "../")) for name in args.what):
         files = args.what  # one that is not there is told as a file that is not there
-    if args.what and len(files) == len(args.what) and not any(map(_is_both, files)):
+    if args.what and len(files) == len(args.what):
         if args.fix:
             raise InputError(f"--fix needs commits of a work tree, '{files[0]}' is a file: see --format diff")
         return _check_files(args, config)
     return _check_commits(args, config, files)
 
 
-def _is_both(name: str) -> bool:
-    """A name of a file that may be a branch's as well: it is said so, as git does."""
-    if name == "-" or name.endswith(_FILES) or os.sep in name:
-        return False
+def _is_file(name: str) -> bool:
+    """What is there under a name is meant. Raises InputError where it may be a branch as well, as git does."""
+    if name.endswith(_FILES) or os.sep in name:
+        return True
     from reviewbot.source.commits import Repository
 
     try:
         repository = Repository.open()
     except InputError:
-        return False
+        return True
     with repository:
-        if repository.is_revision(name):
-            raise InputError(f"'{name}' is both a file and a revision: write ./{name} or refs/heads/{name}")
-    return False
+        if not repository.is_revision(name):
+            return True
+        if repository.top is None:
+            return False  # a bare repository has a file HEAD
+        raise InputError(f"'{name}' is both a file and a revision: write ./{name} or refs/heads/{name}")
 
 
 # -- files ----------------------------------------------------------------------------------------
@@ -73,7 +75,7 @@ def _is_both(name: str) -> bool:
 
 def _check_files(args: argparse.Namespace, config: Config) -> int:
     config = settle(args, config, None)
-    rules = choose_rules(args, config)
+    rules = choose_rules(args, config, all_of=True)
     return _conclude(args, config, review_files(args, config, rules, args.what), None)
 
 
@@ -87,11 +89,16 @@ def review_files(
     mails: list[Mail] = []
     refused: list[InputError] = []
     for name in names:
-        for origin, raw in MboxSource(name).mails():
-            try:
-                mails.append(parse_patch(raw, origin))
-            except InputError as error:
-                refused.append(error)
+        try:
+            for origin, raw in MboxSource(name).mails():
+                try:
+                    mails.append(parse_patch(raw, origin))
+                except InputError as error:
+                    refused.append(error)
+        except NotFoundError:
+            raise
+        except InputError as error:  # git format-patch writes an empty file of an empty commit
+            refused.append(error)
     found = local_series(mails)
     if not found:
         # one bad mail never stops a run; nothing but bad mails is no run
@@ -125,17 +132,16 @@ def _check_commits(args: argparse.Namespace, config: Config, files: Sequence[str
         raise InputError("--tree is for patch files: commits are reviewed in their own repository")
     try:
         repository = Repository.open()
-    except InputError:
-        if args.what:
-            # no repository: it can only have been meant as a file
-            return _check_files(args, config)
+    except NotFoundError as error:
+        if args.what and not files:
+            raise InputError(f"cannot open '{args.what[0]}': No such file or directory, and {error}") from None
         raise
     with repository:
         if files:
             rest = next((name for name in args.what if name not in files), args.what[0])
             raise InputError(f"'{files[0]}' is a file and '{rest}' is none: name files or commits")
         config = settle(args, config, repository)
-        rules = choose_rules(args, config)
+        rules = choose_rules(args, config, all_of=True)
         if args.staged:
             if args.fix:
                 raise InputError("--fix is for commits: commit what is staged first")
@@ -144,6 +150,8 @@ def _check_commits(args: argparse.Namespace, config: Config, files: Sequence[str
             commits = repository.find(args.what)
             if not commits.ids:
                 say(args, f"nothing to review in {commits.name}")
+                if args.format:
+                    show(args, config, [], repository.top)
                 return 0
             reviewed = review_commits(args, config, rules, repository, commits)
         if args.fix:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from reviewbot import registry
 from reviewbot.config import Config
 from reviewbot.engine import review
-from reviewbot.finding import NO_TREE, NOT_APPLIED, NotRun, Review
+from reviewbot.finding import NO_TREE, NOT_APPLIED, TOO_LARGE, NotRun, Review
 from reviewbot.model import Base, BaseHow, ConfigError, InputError, ReviewbotError, Series, Severity
 from reviewbot.output import render
 from reviewbot.output.text import Screen, clean
@@ -35,36 +35,49 @@ DIFF_ALONE = "the diff alone is reviewed"
 
 
 def say(args: argparse.Namespace, text: str) -> None:
-    """A line on stderr for a person; nothing under -q."""
+    """A line on stderr for a person; nothing under -q. That it cannot be written is no reason not to go on."""
     if args.quiet:
         return
     if screen := sys.modules.get("reviewbot.commands.screen"):  # else there is no line of progress
         screen.wipe()
-    print(clean(text), file=sys.stderr)
+    with suppress(OSError):
+        print(clean(text), file=sys.stderr)
 
 
-def choose_rules(args: argparse.Namespace, config: Config) -> list[CodeRule]:
-    """The rules that --select and --ignore leave. Raises ConfigError for a name that is no rule, family or id."""
+def choose_rules(args: argparse.Namespace, config: Config, *, all_of: bool = False) -> list[CodeRule]:
+    """The rules that --select and --ignore leave. Raises ConfigError for a name that is no rule, family or id.
+
+    What the configuration leaves out is not run either, but for `all_of`: then it is run and not shown (`run_review`),
+    so that it can be told what the bot, which has a configuration of its own, would say.
+    """
     rules = registry.load(config.rules)
-    chosen = tuple(name for names in args.select or () for name in names.split(",")) or config.select
-    ignored = (*(name for names in args.ignore or () for name in names.split(",")), *config.ignore)
+    chosen = tuple(name for names in args.select or () for name in names.split(","))
+    ignored = tuple(name for names in args.ignore or () for name in names.split(","))
     lists = (name for one in config.list.values() for name in one.ignore)
     paths = (name for one in config.per_path.values() for name in (*one.select, *one.ignore))
     known = known_names(rules)
     for name in config.tool:
         if name in known:
             raise ConfigError(f"'tool.{name}' has the name of a rule or family: call it otherwise")
-    for name in (*chosen, *ignored, *config.policy.ignore, *lists, *paths):
+    said = (*chosen, *ignored)
+    for name in (*said, *config.select, *config.ignore, *config.policy.ignore, *lists, *paths):
         if name not in known and name.split("/")[0] not in config.tool:
-            from difflib import get_close_matches
-
-            near = get_close_matches(name, sorted(known), 1, 0.5)
-            raise ConfigError(f"no rule or family is named '{name}'" + (f", did you mean '{near[0]}'?" if near else ""))
+            where = "" if name in said else " (in the configuration)"
+            raise ConfigError(f"no rule or family is named '{name}'{_nearest(name, known)}{where}")
+    if not all_of:
+        chosen, ignored = chosen or config.select, (*ignored, *config.ignore)
     return [
         rule
         for rule in rules
         if (not chosen or matches(chosen, rule.name, rule.id)) and not matches(ignored, rule.name, rule.id)
     ]
+
+
+def _nearest(name: str, known: Collection[str]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name[:80], sorted(known), 1, 0.5)
+    return f", did you mean '{near[0]}'?" if near else ""
 
 
 def known_names(rules: Sequence[CodeRule]) -> frozenset[str]:
@@ -172,7 +185,42 @@ def settle(args: argparse.Namespace, config: Config, repository: Repository | No
     from reviewbot.config import load_config
 
     file = tree_file(repository)
-    return load_config(args.config, args.settings or (), file) if file else config
+    if file is None:
+        return config
+    settled = load_config(args.config, args.settings or (), file)
+    known = known_names(registry.load(config.rules))
+
+    def there_are(names: Sequence[str]) -> tuple[str, ...]:
+        """A tree may have been written for a newer version of this program: that stops nothing."""
+        for name in names:
+            if name not in known and name.split("/")[0] not in config.tool:
+                say(args, f"warning: no rule or family is named '{name}' in '{file.name}'{_nearest(name, known)}")
+        return tuple(name for name in names if name in known or name.split("/")[0] in config.tool)
+
+    ours = (*config.select, *config.ignore)
+    settled = settled._replace(
+        select=tuple(name for name in settled.select if name in ours or there_are([name])),
+        ignore=tuple(name for name in settled.ignore if name in ours or there_are([name])),
+        per_path={
+            glob: table if config.per_path.get(glob) == table else type(table)(*map(there_are, table))
+            for glob, table in settled.per_path.items()
+        },
+    )
+    _tell_tree_file(args, config, settled, file.name)
+    return settled
+
+
+def _tell_tree_file(args: argparse.Namespace, config: Config, settled: Config, name: str) -> None:
+    """What a tree's own file leaves out is no secret: it may be a stranger's."""
+    said = []
+    if ignored := [rule for rule in settled.ignore if rule not in config.ignore]:
+        said.append(f"ignores {', '.join(ignored)}")
+    if settled.select != config.select:
+        said.append(f"selects {', '.join(settled.select) or 'everything'}")
+    if globs := [glob for glob, table in settled.per_path.items() if config.per_path.get(glob) != table]:
+        said.append(f"has rules of its own for {', '.join(globs)}")
+    if said:
+        say(args, f"note: '{name}' of the tree {'; '.join(said)}"[:1000])
 
 
 def run_review(
@@ -189,6 +237,7 @@ def run_review(
         progress = (lambda done: update(done, total, "patches reviewed")) if update else None
         reviewed = review(ground.series, rules, only, ground.files, progress)
     reviewed = reviewed._replace(not_run=(*reviewed.not_run, *_lacking(args, ground)))
+    _tell_cut(args, reviewed)
     if any("reviewbot:" in text for patch in ground.series.patches for text in (patch.message, patch.notes)):
         for refusal in refused_suppressions(ground.series, known_names(registry.load(config.rules)) | set(config.tool)):
             say(args, f"warning: {refusal}")
@@ -197,16 +246,32 @@ def run_review(
     known = _baseline(args, config)
     selection = Selection(
         strict=args.strict or config.strict,
+        select=() if args.select else config.select,
+        ignore=config.ignore,
         known=known.known if known else {},
         per_path=tuple(PathRule(glob, *table) for glob, table in config.per_path.items()),
     )
     return select(reviewed, selection)
 
 
+def _tell_cut(args: argparse.Namespace, reviewed: Review) -> None:
+    """Say what was too much to be read or told: nothing found there does not mean that nothing is there."""
+    cut = [entry.why for entry in reviewed.not_run if entry.rule == TOO_LARGE]
+    cut += [
+        f"{entry.rule} {entry.why}"
+        for entry in reviewed.not_run
+        if entry.why.startswith(("stopped after", "gave up")) and entry.rule != TOO_LARGE
+    ]
+    for why in cut[:_MOST_TOLD]:
+        say(args, f"warning: {why}")
+    if len(cut) > _MOST_TOLD:
+        say(args, f"warning: so it is with {len(cut) - _MOST_TOLD} more")
+
+
 @contextmanager
 def watched(args: argparse.Namespace) -> Iterator[Callable[[int, int, str], None] | None]:
     """How progress is told: by (done, of how many, of what); None where nobody looks."""
-    if args.quiet or not sys.stderr.isatty():
+    if args.quiet or sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
     from reviewbot.commands.screen import Progress
@@ -271,6 +336,8 @@ def foresee(args: argparse.Namespace, config: Config, reviewed: Review, addresse
         return reviewed
     from reviewbot.forecast import forecast
 
+    if args.select or args.ignore:
+        return reviewed  # rules that the bot has were not run
     if not any(patch.author.email for patch in reviewed.series.patches) or not _sayable(reviewed):
         return reviewed  # what is staged has no author; where nothing is found nothing is sent
     return reviewed._replace(forecast=forecast(reviewed, config, addresses))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -18,10 +19,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from reviewbot.commands.common import say, show
 from reviewbot.config import Config
-from reviewbot.finding import Review
+from reviewbot.finding import Finding, Review
 from reviewbot.fixes import Edit, Plan, follow, refuse_path, remaining, settle, without
-from reviewbot.git import first
-from reviewbot.model import InputError
+from reviewbot.git import first, run
+from reviewbot.model import InputError, Severity
 
 if TYPE_CHECKING:
     from reviewbot.source.commits import Repository
@@ -32,6 +33,10 @@ _MAX_SIZE = 8 * 1024 * 1024
 _MOST_NAMES = 3
 _MOST_TOLD = 20
 _DIFF = "--format diff prints the same as a patch"
+# How a rule says that it was stopped: `engine.run_rule`.
+_STOPPED = re.compile(r"stopped after \d+ findings in (.*)", re.S)
+# What a path has that is not itself to git: `git help glossary`, pathspec.
+_MAGIC = re.compile(r"^:|[*?\[\\]")
 
 
 class _Text(NamedTuple):
@@ -72,13 +77,30 @@ def apply_fixes(
         plans.append(plan)
         _write_all(top, [(texts[file.path], file.edits) for file in plan.files])
         left.append(without(review, plan.fixed))
-    show(args, config, left, top)
+    # before anything is printed: the files are changed even where nobody reads, or the disk is full
     _tell(args, plans, top)
     limit = args.fail_on or config.fail_on
+    more = False
+    for review, made in zip(reviews, plans, strict=True):
+        for rule, path in _unfinished(review, made.fixed):
+            say(args, f"more may remain in {path}: {rule} was stopped: commit what is fixed and run it again")
+            more |= _counts(made.fixed, rule, limit)
+    show(args, config, left, top)
     count = remaining(left, limit)
     if count:
         say(args, f"{count} {'finding remains' if count == 1 else 'findings remain'}")
-    return 1 if count else 0
+    return 1 if count or more else 0
+
+
+def _unfinished(review: Review, fixed: Sequence[Finding]) -> list[tuple[str, str]]:
+    """Rule and path of what was fixed where the rule was stopped before it had found all."""
+    stopped = {(one.rule, match[1]) for one in review.not_run if (match := _STOPPED.fullmatch(one.why))}
+    return sorted(stopped & {(finding.rule, finding.span.path) for finding in fixed}) if stopped else []
+
+
+def _counts(fixed: Sequence[Finding], rule: str, limit: str) -> bool:
+    """What the rule finds is a reason to fail."""
+    return limit != "never" and any(f.rule == rule and f.severity.rank <= Severity(limit).rank for f in fixed)
 
 
 # -- the work tree ------------------------------------------------------------------------------------------------
@@ -107,8 +129,13 @@ def _require_clean(repository: Repository) -> None:
 
     A merge, rebase or am that is under way does no harm where nothing is changed: `git rebase -x` stops after us.
     """
-    code, out, err = repository.git(
-        "status", "--porcelain", "-z", "--untracked-files=no", "--ignore-submodules=dirty", "--no-renames"
+    filters = _filters(repository)
+    off = [(f"filter.{name}.{key}", value) for name in filters for key, value in _OFF]
+    code, out, err = run(
+        repository.directory,
+        *("status", "--porcelain", "-z", "--untracked-files=no", "--ignore-submodules=dirty", "--no-renames"),
+        own=True,
+        settings=off,
     )
     if code:
         raise InputError(f"cannot read the work tree: {first(err)}")
@@ -116,20 +143,50 @@ def _require_clean(repository: Repository) -> None:
     if names:
         shown = ", ".join(f"'{name}'" for name in names[:_MOST_NAMES])
         more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-        raise InputError(f"the work tree is not clean ({shown}{more}): commit or 'git stash' first, or {_DIFF}")
+        # git status by a person's hand runs the filter, and notes that the file is as it was
+        seen = " ('git status' first, where a filter such as git lfs makes them)" if filters else ""
+        raise InputError(f"the work tree is not clean ({shown}{more}): commit or 'git stash' first{seen}, or {_DIFF}")
 
 
-def _modes(repository: Repository, paths: Sequence[str]) -> dict[str, str]:
-    """The index's mode of each path that it has."""
-    found: dict[str, str] = {}
+# A filter that does nothing. gitattributes(5): an empty command is none.
+_OFF = (("clean", ""), ("process", ""), ("smudge", ""), ("required", "false"))
+
+
+def _filters(repository: Repository) -> list[str]:
+    """The names of the filters that are configured: git status runs them on what may have been changed."""
+    code, out, err = repository.git("config", "--null", "--name-only", "--get-regexp", "^filter[.]")
+    if code not in (0, 1):  # 1: there is none
+        raise InputError(f"cannot read git's configuration: {first(err)}")
+    keys = [os.fsdecode(key) for key in out.split(b"\0") if key]
+    return sorted({name for key in keys for _, dot, name in [key.rpartition(".")[0].partition(".")] if dot})
+
+
+class _Entry(NamedTuple):
+    """What the index has of a file."""
+
+    mode: str  # "100644"
+    tag: str  # `git ls-files -v`: "H", in lower case where assume-unchanged, "S" where skip-worktree
+
+    @property
+    def ignored(self) -> str | None:
+        """The bit that makes git blind to what is changed in the file; None where it looks."""
+        if self.tag in "Ss":
+            return "skip-worktree"
+        return "assume-unchanged" if self.tag.islower() else None
+
+
+def _entries(repository: Repository, paths: Sequence[str]) -> dict[str, _Entry]:
+    """What the index has of each path; without those that it does not have."""
+    found: dict[str, _Entry] = {}
     for start in range(0, len(paths), 500):
         words = [f":(top,literal){path}" for path in paths[start : start + 500]]
-        code, out, _ = repository.git("ls-files", "-s", "-z", "--full-name", "--", *words)
+        code, out, _ = repository.git("ls-files", "-v", "-s", "-z", "--full-name", "--", *words)
         if code:
             continue
         for entry in out.split(b"\0")[:-1]:
             head, _, name = entry.partition(b"\t")
-            found[os.fsdecode(name)] = head.split(b" ")[0].decode("ascii", "replace")
+            tag, mode, *_ = head.decode("ascii", "replace").split(" ")
+            found[os.fsdecode(name)] = _Entry(mode, tag)
     return found
 
 
@@ -137,16 +194,20 @@ def _read_all(repository: Repository, top: str, paths: Sequence[str]) -> tuple[d
     """The files, and why the others are not touched."""
     texts: dict[str, _Text] = {}
     refused = {path: why for path in paths if (why := refuse_path(path))}
-    modes = _modes(repository, [path for path in paths if path not in refused])
+    entries = _entries(repository, [path for path in paths if path not in refused])
     for path in paths:
         if path in refused:
             continue
-        mode = modes.get(path)
-        if mode is None:
+        entry = entries.get(path)
+        if entry is None:
             refused[path] = "git does not know the file"
             continue
-        if not mode.startswith("100"):
-            refused[path] = "it is a symbolic link" if mode == "120000" else "it is a submodule"
+        if not entry.mode.startswith("100"):
+            refused[path] = "it is a symbolic link" if entry.mode == "120000" else "it is a submodule"
+            continue
+        if entry.ignored:
+            # git diff would not show what is done, and git checkout would take a person's hidden lines along
+            refused[path] = f"git is told to ignore its changes ({entry.ignored})"
             continue
         try:
             texts[path] = _read(top, path)
@@ -225,8 +286,9 @@ def _write_all(top: str, changes: Sequence[tuple[_Text, Sequence[Edit]]]) -> Non
             try:
                 os.replace(new, name)
             except OSError as error:
-                undo = f": 'git checkout -- {' '.join(done)}' undoes the rest" if done else ": nothing was changed"
-                raise InputError(f"cannot write '{text.path}': {error.strerror}{undo}") from None
+                undo = _undo(top, done) or "'git diff' shows"
+                rest = f"{undo} the rest" if done else "nothing was changed"
+                raise InputError(f"cannot write '{text.path}': {error.strerror}: {rest}") from None
             done.append(text.path)
     finally:
         for new, _, _ in made:
@@ -278,14 +340,24 @@ def _tell(args: argparse.Namespace, plans: Sequence[Plan], top: str) -> None:
     if hidden:
         say(args, f"{hidden} more could be fixed with --strict")
     if paths:
-        names = " ".join(_quoted(top, path) for path in paths) if len(paths) <= _MOST_TOLD else _quoted(top, "")
-        say(args, f"nothing is committed: 'git diff' shows it, 'git checkout -- {names}' undoes it")
+        undo = _undo(top, paths)
+        say(args, f"nothing is committed: 'git diff' shows it{undo and f', {undo} it'}")
     else:
         say(args, "nothing to fix")
 
 
-def _quoted(top: str, path: str) -> str:
-    """A path as a shell in this directory takes it."""
+def _undo(top: str, paths: Sequence[str]) -> str:
+    """What takes the changes back, as a shell in this directory takes it; '' where it could not be shown as it is."""
     import shlex
 
-    return shlex.quote(os.path.relpath(os.path.join(top, path), os.path.realpath(".")))
+    here = os.path.realpath(".")
+    if len(paths) > _MOST_TOLD:
+        # what git is told not to look at may lie beside them: 'git checkout -- .' would take its changes along
+        where = "" if here == top else f" -C {shlex.quote(os.path.relpath(top, here))}"
+        back = f"git{where} --literal-pathspecs checkout --pathspec-from-file=- --pathspec-file-nul"
+        words = f"git{where} diff --name-only -z | {back}"
+    else:
+        names = [os.path.relpath(os.path.join(top, path), here) for path in paths]
+        literal = " --literal-pathspecs" if any(map(_MAGIC.search, names)) else ""
+        words = f"git{literal} checkout -- {' '.join(map(shlex.quote, names))}"
+    return f"'{words}' undoes" if words.isprintable() else ""

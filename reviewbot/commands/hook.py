@@ -66,7 +66,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
     args.fail_on = None  # a hook has none of the options for results
     with Repository.open() as repository:
         config = settle(args, config, repository)
-        return _HOOKS[args.name](Desk(args, config, choose_rules(args, config), repository))
+        return _HOOKS[args.name](Desk(args, config, choose_rules(args, config, all_of=True), repository))
 
 
 def tell(args: argparse.Namespace, text: str) -> int:

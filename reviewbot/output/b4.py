@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import islice
 
-from reviewbot.finding import Fault, Finding, Review
+from reviewbot.finding import TOO_LARGE, Fault, Finding, Review
 from reviewbot.model import Confidence, Severity, SpanKind
 from reviewbot.output.json import dump
 from reviewbot.output.spots import fault_rule, page_url, said_of_fault, shortened
@@ -52,6 +52,11 @@ def _result(review: Review, screen: Screen) -> dict[str, str]:
         "status": _STATUS[min(severities, key=lambda severity: severity.rank)] if severities else "pass",
         "summary": counts(severities) or clean_word,
     }
+    unread = sum(entry.rule == TOO_LARGE for entry in review.not_run)
+    if unread:
+        # a pass of what nobody has read would be none
+        result["status"] = result["status"].replace("pass", "warn")
+        result["summary"] += f", {unread} {'file' if unread == 1 else 'files'} not read as a whole"
     if screen.docs:
         result["url"] = screen.docs
     if details:

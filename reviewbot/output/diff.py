@@ -21,10 +21,8 @@ _ESCAPES = {7: "a", 8: "b", 9: "t", 10: "n", 11: "v", 12: "f", 13: "r", 34: '"',
 
 
 def render(reviews: Sequence[Review], screen: Screen = PLAIN) -> str:  # noqa: ARG001 - a patch looks the same everywhere
-    """The safe suggestions as one patch; '' where there is none that can be applied."""
+    """The safe suggestions as one patch; '' where there is none. Where none can be applied, the lines that say why."""
     plans = [plan(review) for review in reviews]
-    if not any(one.files for one in plans):
-        return ""
     left = Counter((one.path, one.why) for made in plans for one in made.left)
     told = "".join(f"# not fixed: {clean(path)}: {clean(why)}{_times(count)}\n" for (path, why), count in left.items())
     return told + "".join(file_diff(file) for made in plans for file in made.files)

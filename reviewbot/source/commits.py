@@ -30,14 +30,18 @@ from reviewbot.model import (
     FileDiff,
     InputError,
     Mail,
+    NotFoundError,
     Patch,
     Series,
+    Unreadable,
     Whole,
 )
 from reviewbot.tree import FACT_FILES, decode, facts_of, kernel_version, read_facts
 
 # A series of more commits than a merge window has is a slip of the hand, and would not fit into memory.
 MAX_COMMITS = 20_000
+# A larger diff is not read, as no larger mail is (`mime.MAX_MAIL`): it takes thirty times as much memory.
+MAX_DIFF = 32 * 1024 * 1024
 # How far below HEAD a prep branch without upstream may have its cover letter.
 _PREP_DEPTH = 500
 # b4 0.16, ez.py: MAGIC_MARKER; behind it stands JSON
@@ -51,6 +55,8 @@ _EMPTY_TREE = {
 # diff.noprefix; what it does mind is set.
 _DIFF = (
     "-p",
+    # an attribute (*.c -diff, binary) must not hide a file; what is binary is told by its bytes: `_patch`
+    "--text",
     "-U3",
     "--inter-hunk-context=0",
     "-M",
@@ -123,7 +129,9 @@ class Repository:
         if code and len(lines) < 3:
             why = first(err)
             if "not a git repository" in why:
-                why = "not in a git repository: name patch files, or '-' for standard input"
+                raise NotFoundError("not in a git repository: name patch files, or '-' for standard input")
+            if "dubious ownership" in why:
+                why += f": 'git config --global --add safe.directory {os.path.realpath(directory)}' if you trust it"
             raise InputError(why or f"cannot read the repository of '{directory}'")
         git_dir, inside = lines[0], lines[1] == "true"
         top = os.path.realpath(os.path.join(directory, lines[2] or ".")) if inside else None
@@ -165,19 +173,21 @@ class Repository:
         return bool(self._revisions([word]))
 
     def _revisions(self, words: Sequence[str]) -> list[str]:
-        """Full hashes that words name, with '^' before those that are excluded; [] where one names none."""
+        """Full hashes of the commits that words name, with '^' before what is excluded; [] where one names none."""
         if any(word.startswith("-") or not word or "\0" in word for word in words):
             return []
-        # ':path' and ':/text' name no commits of a series
-        code, out, _ = self.git(
-            "rev-parse",
-            "--verify" if len(words) == 1 and ".." not in words[0] else "--revs-only",
-            *(["--quiet"] if len(words) == 1 and ".." not in words[0] else []),
-            *words,
-            "--",
-        )
+        code, out, _ = self.git("rev-parse", "--revs-only", *words, "--")
         found = os.fsdecode(out).split("\n")[:-1]
-        return [] if code or not all(re.fullmatch(r"\^?[0-9a-f]{40,64}", name) for name in found) else found
+        if code or not all(re.fullmatch(r"\^?[0-9a-f]{40,64}", name) for name in found):
+            return []
+        # a tag is its commit's; a file or directory of a commit is none
+        peeled: list[str] = []
+        for name in found:
+            commit = self._objects.read(f"{name.lstrip('^')}^{{commit}}")
+            if commit is None:
+                return []
+            peeled.append(("^" if name.startswith("^") else "") + commit.id)
+        return peeled
 
     def find(self, words: Sequence[str] = ()) -> Commits:
         """The commits that are named; without words a prep branch's, else what upstream lacks.
@@ -285,7 +295,9 @@ class Repository:
             raise InputError(f"'{name}' has more than {MAX_COMMITS} commits: name a smaller range")
         merges = [line[0] for line in lines if len(line) > 2]
         if merges and not walk:
-            raise InputError(f"{merges[0][:12]} is a merge: name one side of it, such as {merges[0][:12]}^1..{name}^2")
+            raise InputError(
+                f"{merges[0][:12]} is a merge: name one side of it, such as {merges[0][:12]}^1..{merges[0][:12]}^2"
+            )
         if merges:
             many = "a merge" if len(merges) == 1 else f"{len(merges)} merges"
             last = merges[-1][:12]
@@ -334,25 +346,28 @@ class Repository:
             patches=tuple(patches),
             base=self._base(commits.base, patches),
             change_id=prep.change_id if prep else None,
-            warnings=tuple(_submodules(patches)),
+            warnings=tuple(_untold(patches)),
         )
 
     def staged(self) -> Series:
         """What is staged, as one patch without a message. Raises InputError where that is nothing, or a conflict."""
+        if self.top is None and "GIT_INDEX_FILE" not in os.environ:
+            raise InputError(f"'{self.git_dir}' is a bare repository: nothing is staged there, name commits")
         head = self._revisions(["HEAD"])
         code, out, _ = self.git("rev-parse", "--show-object-format")
         empty = _EMPTY_TREE[64 if not code and out.strip() == b"sha256" else 40]
         start = head[0] if head else empty
-        lines = list(self._lines(*_SET, "diff-index", "--cached", *_DIFF, start, "--"))
-        unmerged = [line for line in lines if line.startswith("* Unmerged path ")]
+        options = ("--cached", "--ita-invisible-in-index", *_DIFF)
+        lines = list(self._lines(*_SET, "diff-index", *options, start, "--"))
+        unmerged = [line[16:] for line in lines if line.startswith(b"* Unmerged path ")]
         if unmerged:
-            raise InputError(f"'{unmerged[0][16:]}' is in conflict: resolve it and 'git add' it first")
+            raise InputError(f"'{decode(unmerged[0])}' is in conflict: resolve it and 'git add' it first")
         if not lines:
             raise InputError("nothing is staged: 'git add' what is to be reviewed")
         commit = _Commit("", (), Address("", ""), datetime.now(UTC), "(staged)\n")
-        patch = _patch(commit, lines, 1, "[PATCH] ")
+        patch = _patch(commit, lines if sum(map(len, lines)) <= MAX_DIFF else None, 1, "[PATCH] ")
         base = self._base(head[0] if head else None, [patch])
-        return Series(patch.subject.full, 1, 1, None, (patch,), base, warnings=tuple(_submodules([patch])))
+        return Series(patch.subject.full, 1, 1, None, (patch,), base, warnings=tuple(_untold([patch])))
 
     def files(self, series: Series) -> CommitFiles:
         """The files before and after each patch of a series that came from here."""
@@ -366,27 +381,33 @@ class Repository:
             return Base(commit, version, BaseHow.COMMITS, BaseHow.TREE)
         return Base(commit, guessed.version, BaseHow.COMMITS, guessed.version_how)
 
-    def _diffs(self, ids: Sequence[str]) -> Iterator[tuple[_Commit, list[str]]]:
-        """Each commit with the lines of its diff."""
+    def _diffs(self, ids: Sequence[str]) -> Iterator[tuple[_Commit, list[bytes] | None]]:
+        """Each commit with the lines of its diff; None where there are more than MAX_DIFF bytes of them."""
         given = "".join(f"{name}\n" for name in ids)
         lines = self._lines(*_SET, "diff-tree", "--stdin", "--root", "--always", *_DIFF, given=given.encode())
-        at, held = 0, list[str]()
+        at, size, held = 0, 0, list[bytes]()
+        wanted = [name.encode() for name in ids]
         for line in lines:
             # no line of a diff is a bare hash
-            if at < len(ids) and line == ids[at]:
+            if at < len(ids) and line == wanted[at]:
                 if at:
-                    yield self._commit(ids[at - 1]), held
-                at, held = at + 1, []
-            else:
+                    yield self._commit(ids[at - 1]), held if size <= MAX_DIFF else None
+                at, size, held = at + 1, 0, []
+                continue
+            size += len(line) + 1
+            if size <= MAX_DIFF:
                 held.append(line)
+            elif at == len(ids):
+                break  # the import of a whole tree has 1.5 GB
+            else:
+                held.clear()
         if at != len(ids):
             raise GitError(f"git diff-tree lacks commit {ids[at][:12]}")
-        yield self._commit(ids[-1]), held
+        yield self._commit(ids[-1]), held if size <= MAX_DIFF else None
 
-    def _lines(self, *words: str, given: bytes = b"") -> Iterator[str]:
+    def _lines(self, *words: str, given: bytes = b"") -> Iterator[bytes]:
         for line in stream(self.directory, *words, given=given, own=True):
-            # a file's own lines, whatever their encoding; what stands between line feeds is a line
-            yield decode(line.removesuffix(b"\n"))
+            yield line.removesuffix(b"\n")
 
     def _commit(self, name: str) -> _Commit:
         raw = self._objects.read(name)
@@ -442,9 +463,19 @@ def _modes(diff: FileDiff) -> tuple[str | None, str | None]:
     return diff.old_mode, diff.new_mode
 
 
-def _submodules(patches: Sequence[Patch]) -> Iterator[str]:
+def _marked(diff: FileDiff) -> FileDiff:
+    """A file with a NUL in what the diff shows is binary, as git has it where no attribute says otherwise."""
+    if any("\0" in line.text for hunk in diff.hunks for line in hunk.lines):
+        return diff._replace(binary=True, hunks=())
+    return diff
+
+
+def _untold(patches: Sequence[Patch]) -> Iterator[str]:
+    """What nobody looks into."""
     for patch in patches:
         for diff in patch.files:
+            if diff.binary and diff.path.endswith((".c", ".h")):
+                yield f"patch {patch.index}/{len(patches)}, {diff.path}: a binary file is not looked into"
             subproject = any(line.text.startswith("Subproject commit ") for hunk in diff.hunks for line in hunk.lines)
             if _SUBMODULE in _modes(diff) or (subproject and len(diff.hunks) == 1):
                 yield f"patch {patch.index}/{len(patches)}, {diff.path}: a submodule is not looked into"
@@ -483,8 +514,26 @@ def _ident(text: str) -> tuple[Address, datetime | None]:
     return Address(match[1], match[2]), date
 
 
-def _patch(commit: _Commit, diff: Sequence[str], number: int, brackets: str) -> Patch:
-    """A commit as the patch that git format-patch would make of it."""
+def _decoded(raws: Sequence[bytes]) -> tuple[list[str], str]:
+    """Lines as text, each as UTF-8, else Latin-1: a commit may touch files of both; and what they were."""
+    lines: list[str] = []
+    seen: set[str] = set()
+    for raw in raws:
+        if raw.isascii():
+            lines.append(raw.decode("ascii"))
+            continue
+        try:
+            lines.append(raw.decode())
+            seen.add("utf-8")
+        except UnicodeDecodeError:
+            lines.append(raw.decode("latin-1"))
+            seen.add("latin-1")
+    return lines, "unknown" if len(seen) > 1 else seen.pop() if seen else "utf-8"
+
+
+def _patch(commit: _Commit, raws: Sequence[bytes] | None, number: int, brackets: str) -> Patch:
+    """A commit as the patch that git format-patch would make of it; None for a diff that is too large."""
+    diff, charset = _decoded(raws or ())
     title, text = _title(commit.message)
     lines = text.rstrip("\n").split("\n") if text.strip() else []
     cut = next((n for n, line in enumerate(lines) if _CUT.fullmatch(line)), len(lines))
@@ -506,9 +555,16 @@ def _patch(commit: _Commit, diff: Sequence[str], number: int, brackets: str) -> 
         auto_submitted=False,
         body=body,
         origin=f"commit {commit.id[:12]}" if commit.id else "staged changes",
+        charset=charset,
     )
-    # what a message quotes is no diff
-    files, unreadable = read_diff(("",) * head + tuple(diff)) if diff else ((), ())
+    files: tuple[FileDiff, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
+    if raws is None:
+        unreadable = (Unreadable(0, f"it has more than {MAX_DIFF >> 20} MiB, no more is read of one patch", ""),)
+    elif diff:
+        # what a message quotes is no diff
+        files, unreadable = read_diff(("",) * head + tuple(diff))
+        files = tuple(map(_marked, files))
     message = "\n".join(lines[:cut]).strip("\n")
     return Patch(
         index=number,

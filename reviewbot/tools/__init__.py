@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from itertools import chain
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ from reviewbot.tools.causes import Placed, Places, compared, in_file, judged
 from reviewbot.tools.checkout import Checkout, CheckoutError, ToolTree
 from reviewbot.tools.program import Done, failed, run
 from reviewbot.tools.remarks import Remark, read
+from reviewbot.tools.signals import cleaned_up
 
 # Findings of one tool, new ones and old ones each: as engine, nobody reads more.
 MOST = 1_000
@@ -97,17 +99,18 @@ def run_tools(
         job = _Job(name, tool, series, source, tuple(only))
         new = old = 0
         try:
-            for finding in job.findings():
-                if finding.preexisting:
-                    old += 1
-                    if old > MOST:
-                        continue
-                else:
-                    new += 1
-                    if new > MOST:
-                        job.whys.append(f"stopped after {MOST} findings")
-                        break
-                findings.append(finding)
+            with cleaned_up(), closing(job.findings()) as found:
+                for finding in found:
+                    if finding.preexisting:
+                        old += 1
+                        if old > MOST:
+                            continue
+                    else:
+                        new += 1
+                        if new > MOST:
+                            job.whys.append(f"stopped after {MOST} findings")
+                            break
+                    findings.append(finding)
         except ReviewbotError as error:
             job.whys.append(str(error))
         except OSError as error:
@@ -118,6 +121,9 @@ def run_tools(
             told(f"tool '{name}': {whys[0]}{more}")
         not_run += [NotRun(name, why) for why in whys]
     return ToolRun(tuple(findings), tuple(not_run))
+
+
+_Findings = Generator[Finding, None, None]  # to be closed: a checkout is open in between
 
 
 class _GivenUpError(ReviewbotError):
@@ -137,7 +143,7 @@ class _Job:
         self.patches = [patch for patch in series.patches if not only or patch.index in only]
         self.whys: list[str] = []
 
-    def findings(self) -> Iterator[Finding]:
+    def findings(self) -> _Findings:
         """All of them, those that were there before marked. Raises _GivenUpError, GitError."""
         words = _words(self.tool.command)
         ways = {"patch": self._on_patches, "files": self._on_files, "series": self._on_series}
@@ -154,7 +160,7 @@ class _Job:
 
     # -- what the tool says of a patch -------------------------------------------------------------
 
-    def _on_patches(self, words: Sequence[str]) -> Iterator[Finding]:
+    def _on_patches(self, words: Sequence[str]) -> _Findings:
         top = self._top()
         command = _command(words, top, ())
         for patch in self.patches:
@@ -164,7 +170,7 @@ class _Job:
             found = [self._place(remark, places, head, top) for remark in (remarks or ())[: MOST + 1]]
             yield from judged(self.name, [placed for placed in found if placed], self.series)
 
-    def _on_series(self, words: Sequence[str]) -> Iterator[Finding]:
+    def _on_series(self, words: Sequence[str]) -> _Findings:
         """The cover letter or the first patch on standard input, as b4 has it."""
         top = self._top()
         if not self.series.patches:
@@ -206,7 +212,7 @@ class _Job:
 
     # -- what the tool says of files, before and after -----------------------------------------------
 
-    def _on_files(self, words: Sequence[str]) -> Iterator[Finding]:
+    def _on_files(self, words: Sequence[str]) -> _Findings:
         source = self.source
         if source is None or not any(patch.commit for patch in self.patches):
             raise _GivenUpError("needs commits: their files are what it is run on")

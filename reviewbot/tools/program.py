@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
+from reviewbot.tools.signals import came, held
+
 # Bytes of each of the two outputs that are read: 1,000 findings of 1,000 characters.
 MOST_OUTPUT = 1_000_000
 # Seconds for what a tool has left running with its output open, once the tool itself has ended.
@@ -41,8 +43,9 @@ def run(command: Sequence[str], cwd: str, given: bytes, timeout: float) -> Done:
 
     All that it started is ended with it, also where we are interrupted.
     """
+    # held: between its start and our knowing of it, an exception would lose it
     # a file, not a pipe: a tool that does not read cannot block us
-    with tempfile.TemporaryFile() as source:
+    with held(), tempfile.TemporaryFile() as source:
         source.write(given)
         source.seek(0)
         try:
@@ -85,6 +88,8 @@ def _collect(process: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, 
         for stream in kept:
             selector.register(stream, selectors.EVENT_READ)
         while selector.get_map():
+            if came():
+                break  # who holds it raises it
             now = time.monotonic()
             if now >= deadline:
                 why = _TIMEOUT
@@ -93,7 +98,7 @@ def _collect(process: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, 
                 ended = now
             if ended is not None and now >= ended + _LINGER:
                 break
-            # what lingers is noticed by asking now and then
+            # what lingers is noticed by asking now and then, and so is a signal
             for key, _ in selector.select(min(deadline - now, 0.2)):
                 stream = process.stdout if key.fileobj is process.stdout else process.stderr
                 piece = os.read(key.fd, _PIECE)
@@ -107,7 +112,7 @@ def _collect(process: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, 
                 break
         else:
             # it has closed its outputs, and may go on all the same
-            while not _has_ended(process.pid):
+            while not _has_ended(process.pid) and not came():
                 if time.monotonic() >= deadline:
                     why = _TIMEOUT
                     break

@@ -51,6 +51,8 @@ def main() -> None:
     parser.add_argument("--since", default="2024-11", help="year and month of the oldest patch (%(default)s)")
     parser.add_argument("--runs", type=int, default=7, help="of each command (%(default)s)")
     options = parser.parse_args()
+    # with it every start would compile a hundred files
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if not options.linux:
         parser.error("say --linux DIR or set REVIEWBOT_LINUX")
     linux = Path(options.linux).resolve()

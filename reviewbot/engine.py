@@ -71,9 +71,10 @@ def review(
             )
         after = images(patch.files, LineKind.ADDED, series.base.version, applied, defined)
         before = images(patch.files, LineKind.REMOVED, series.base.version, applied, defined)
-        budget = _Budget(MOST_TEXT, MOST_WORK)
+        # what whole files take is not taken from what the diff itself may
+        budgets = _Budget(MOST_TEXT, MOST_WORK), _Budget(MOST_TEXT, MOST_WORK)
         for sides in zip(after, before, strict=True):
-            findings.extend(_review_file(run, patch, *sides, live, budget))
+            findings.extend(_review_file(run, patch, *sides, live, *budgets))
     not_run = tuple(dict.fromkeys(run.not_run))
     return Review(series, tuple(sorted(findings, key=order)), not_run, tuple(run.errors), len(rules), tuple(only or ()))
 
@@ -129,7 +130,7 @@ def _definitions(patches: Iterable[Patch]) -> frozenset[str]:
 
 
 def _review_file(
-    run: _Run, patch: Patch, after: Code, before: Code, rules: Sequence[CodeRule], budget: _Budget
+    run: _Run, patch: Patch, after: Code, before: Code, rules: Sequence[CodeRule], wholes: _Budget, hunks: _Budget
 ) -> Iterator[Finding]:
     diff = after.diff
     if diff is None or diff.new_path is None or diff.binary or not diff.hunks:
@@ -144,10 +145,11 @@ def _review_file(
     ]
     if not candidates:
         return
-    if len(whole) > budget.text and after.file is not None:
+    budget = wholes if after.file is not None else hunks
+    if budget is wholes and (len(whole) > budget.text or budget.work < len(candidates)):
         # a patch to hundreds of files: what it changes is read all the same
         run.not_run.append(NotRun(TOO_LARGE, f"more than is read of one patch, only its diff is: {diff.path}"))
-        after, before, whole = after.hunks_alone(), before.hunks_alone(), text
+        after, before, whole, budget = after.hunks_alone(), before.hunks_alone(), text, hunks
         candidates = [rule for rule in candidates if any(word in text for word in rule.words)]
         if not candidates:
             return

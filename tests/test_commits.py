@@ -100,6 +100,7 @@ def test_a_commit_is_read_as_its_mail_would_be(world: World) -> None:
         (("HEAD~1", "HEAD"), ["mm: walk: lock", "mm: other: go on"]),
         (("@",), ["mm: other: go on"]),
         (("HEAD^{/lock}",), ["mm: walk: lock"]),
+        (("HEAD^!",), ["mm: other: go on"]),
     ],
 )
 def test_ranges_and_single_commits_are_named_as_git_names_them(
@@ -176,6 +177,18 @@ def test_a_merge_is_refused_with_what_comes_after_it(world: World) -> None:
     assert refused(world, merge).startswith(f"{merge[:12]} is a merge: name one side of it")
 
 
+def test_a_merge_at_the_tip_has_nothing_behind_it_to_name(world: World) -> None:
+    world.git("checkout", "-q", "-b", "side", "master")
+    world.write("mm/third.c", "int third;\n")
+    world.commit("mm: third")
+    world.git("checkout", "-q", "topic")
+    world.git("merge", "-q", "--no-edit", "side")
+    merge = world.git("rev-parse", "HEAD")[:12]
+    said = refused(world)
+    assert said.endswith(f"name one side of the last, such as {merge}^1..{merge}^2")
+    assert [patch.subject.title for patch in read(world, f"{merge}^1..{merge}^2").patches] == ["mm: third"]
+
+
 def test_both_sides_of_a_fork_are_no_series(world: World) -> None:
     assert refused(world, "master...HEAD") == "'master...HEAD' names both sides of a fork: name a range with two dots"
 
@@ -185,6 +198,15 @@ def test_both_sides_of_a_fork_are_no_series(world: World) -> None:
 )
 def test_what_is_no_commit_is_refused(world: World, word: str) -> None:
     assert f"'{word}'" in refused(world, word)
+
+
+def test_what_a_tag_of_no_commit_names_is_refused(world: World) -> None:
+    world.git("tag", "tree", "HEAD^{tree}")
+    world.git("tag", "-a", "-m", "a file", "blob", "HEAD:mm/walk.c")
+    world.git("tag", "-a", "-m", "a commit", "good", "HEAD")
+    for word in ("tree", "blob", "HEAD..tree"):
+        assert f"'{word}'" in refused(world, word)
+    assert read(world, "good").patches[0].subject.title == "mm: other: go on"
 
 
 def test_an_empty_range_is_nothing_to_do_and_no_error(world: World) -> None:
@@ -255,6 +277,23 @@ def test_git_dir_is_followed_as_git_does(world: World, tmp_path: Path) -> None:
     assert (done.code, FOUND in done.out) == (1, True), done.err
 
 
+def test_in_a_bare_repository_head_is_a_commit_and_nothing_is_staged(world: World, tmp_path: Path) -> None:
+    bare = tmp_path / "bare.git"
+    subprocess.run(["git", "clone", "-q", "--bare", world.top, bare], check=True)
+    assert FOUND in check(world, "HEAD~1", cwd=bare)
+    assert check(world, "HEAD", code=0, cwd=bare) == ""
+    done = world.run("reviewbot", "check", "--staged", cwd=bare)
+    assert (done.code, done.out) == (2, "")
+    assert "is a bare repository: nothing is staged there" in done.err
+
+
+def test_what_git_will_not_read_is_told_with_its_reason(world: World) -> None:
+    (world.top / ".git" / "config").write_text("[core\n", encoding="utf-8")
+    done = world.run("reviewbot", "check", "HEAD")
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "bad config" in done.err
+
+
 # -- settings of git that must not mislead ----------------------------------------------------------
 
 ODD = {
@@ -300,6 +339,37 @@ def test_no_setting_of_git_changes_what_is_seen(world: World, name: str) -> None
     assert odd == plain
     below = world.run("reviewbot", "check", "master..", cwd=world.top / "mm")
     assert FOUND in below.out, below.err
+
+
+@pytest.mark.parametrize("where", [".gitattributes", ".git/info/attributes"])
+@pytest.mark.parametrize("attribute", ["-diff", "binary", "diff=b"])
+def test_no_attribute_hides_a_file(world: World, where: str, attribute: str) -> None:
+    world.git("config", "diff.b.binary", "true")
+    world.write(where, f"*.c {attribute}\n")
+    assert FOUND in check(world)
+
+
+def test_a_binary_file_is_none_to_look_into_and_said_so(world: World) -> None:
+    (world.top / "mm" / "blob.c").write_bytes(b"int a;\n\0\x01\n")
+    world.commit("mm: a blob")
+    (diff,) = read(world, "HEAD").patches[0].files
+    assert (diff.binary, diff.hunks) == (True, ())
+    done = world.run("reviewbot", "check", "HEAD")
+    assert (done.code, done.out) == (0, "")
+    assert "note: patch 1/1, mm/blob.c: a binary file is not looked into\n" in done.err
+
+
+def test_a_diff_that_is_too_large_is_told_and_the_other_commits_are_reviewed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.write("mm/large.c", "int a;\n" * 2_000)
+    world.commit("mm: large")
+    world.change("mm: walk: again", GOOD_LINE)
+    monkeypatch.setattr(commits_module, "MAX_DIFF", 10_000)
+    series = read(world)
+    assert [len(patch.files) for patch in series.patches] == [1, 1, 0, 1]
+    (piece,) = series.patches[2].unreadable
+    assert piece.reason == "it has more than 0 MiB, no more is read of one patch"
 
 
 def test_odd_names_lines_and_encodings_are_read_as_they_are(world: World) -> None:
@@ -365,6 +435,13 @@ def test_what_is_staged_is_reviewed_and_what_is_not_is_not(world: World) -> None
     assert out.startswith("mm/other.c:10:13: error: mmap_sem")
 
 
+def test_a_file_that_is_only_intended_to_be_added_is_not_staged(world: World) -> None:
+    world.write("mm/new.c", "int a;\n")
+    world.git("add", "-N", "mm/new.c")
+    done = world.run("reviewbot", "check", "--staged")
+    assert (done.code, done.err) == (2, "reviewbot: nothing is staged: 'git add' what is to be reviewed\n")
+
+
 def test_a_conflict_in_the_index_is_told(world: World) -> None:
     world.git("checkout", "-q", "-b", "side", "master")
     world.change("mm: walk: differently", "\tother_line(mm);\n")
@@ -428,6 +505,55 @@ def test_the_json_names_the_commit_and_what_the_bot_would_do(world: World) -> No
     assert finding["patch"]["commit"] == world.git("rev-parse", "HEAD~1")
     assert document["series"]["base"]["how"] == "commits"
     assert document["forecast"] == {"mails": 1, "findings": 1, "silent": [], "lists": [], "verdict": None}
+
+
+def test_nothing_to_review_is_a_document_all_the_same(world: World) -> None:
+    assert check(world, "HEAD..HEAD", "--format", "json", code=0) == "[]\n"
+    assert check(world, "HEAD..HEAD", "--format", "b4", code=0) == "[]\n"
+    assert json.loads(check(world, "HEAD..HEAD", "--format", "sarif", code=0))["runs"][0]["results"] == []
+
+
+def test_a_commit_without_changes_gets_no_mail_and_does_not_silence_the_bot(world: World) -> None:
+    world.git("commit", "-q", "--allow-empty", "-m", "mm: empty")
+    assert json.loads(check(world, "--format", "json"))["forecast"]["mails"] == 1
+    world.git("format-patch", "-q", "-o", "out", "master")
+    files = sorted(str(file) for file in (world.top / "out").iterdir())
+    done = world.run("reviewbot", "check", *files)
+    assert (done.code, "it is empty" in done.err) == (1, True)
+
+
+def test_what_the_tree_s_own_file_leaves_out_is_said_and_does_not_change_the_forecast(world: World) -> None:
+    before = json.loads(check(world, "--format", "json"))["forecast"]
+    for text in (
+        'ignore = ["mmap-lock"]',
+        'select = ["pin"]',
+        '[per-path."mm/"]\nignore = ["mmap-lock"]',
+    ):
+        world.write(".reviewbot.toml", text + "\n")
+        done = world.run("reviewbot", "check", "--format", "json")
+        assert done.code == 0
+        assert "note: '.reviewbot.toml' of the tree " in done.err
+        document = json.loads(done.out)
+        assert document["forecast"] == before
+        assert {f["why_not_shown"].split(":")[0] for f in document["findings"] if not f["preexisting"]} <= {
+            "ignored",
+            "said by mmap-lock/direct-mmap-sem",
+            "folded",
+        }
+    world.write(".reviewbot.toml", 'ignore = ["newer/rule"]\n')
+    done = world.run("reviewbot", "check")
+    assert (done.code, FOUND in done.out) == (1, True)
+    assert "warning: no rule or family is named 'newer/rule' in '.reviewbot.toml'" in done.err
+
+
+def test_the_forecast_is_left_out_where_rules_were_not_run(world: World) -> None:
+    assert json.loads(check(world, "--format", "json", "--select", "mmap-lock"))["forecast"] is None
+
+
+def test_findings_come_where_stderr_cannot_be_written(world: World) -> None:
+    for way in ("2>/dev/full", "2>&-"):
+        done = world.run("sh", "-c", f"reviewbot check {way}")
+        assert (done.code, FOUND in done.out) == (1, True), way
 
 
 def test_a_commit_s_ignore_with_a_reason_holds_and_one_without_is_refused(world: World) -> None:

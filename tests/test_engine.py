@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 from mails import mail
 
+from reviewbot import engine
 from reviewbot.c.code import Code
 from reviewbot.c.tokens import Token
 from reviewbot.engine import review
-from reviewbot.finding import Finding, Review
+from reviewbot.finding import TOO_LARGE, Finding, Review
 from reviewbot.mail import local_series
 from reviewbot.mime import parse_mail
-from reviewbot.model import Confidence, Series, Severity, SpanKind
+from reviewbot.model import Applied, Confidence, Patch, Series, Severity, SpanKind, Whole
 from reviewbot.rule import CodeRule, Report, Scope, code_rule
 from reviewbot.selection import Selection, select, suppressed
 
@@ -428,3 +429,53 @@ def test_a_rule_has_its_name_from_its_files_place(monkeypatch: pytest.MonkeyPatc
     assert (made.confidence, made.words) == (Confidence.LOW, ("bad",))
     with pytest.raises(ValueError, match="not a kernel version: 'soon'"):
         code_rule(Severity.NOTE, id="X01", words=["bad"], since="soon")(module.check)
+
+
+def test_what_is_too_much_for_whole_files_is_read_as_the_diff_shows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "MOST_TEXT", 3_000)
+    names = [f"mm/f{n}.c" for n in range(6)]
+    series = posted(
+        "".join(file("@@ -201,2 +201,3 @@\n \tint a;\n+\tbad();\n \tint a;\n", path=name) for name in names)
+    )
+
+    class Trees:
+        """Files of 1,700 characters: one of them is all that is read as a whole."""
+
+        def apply(self, patch: Patch) -> Applied:
+            before, after = "\tint a;\n" * 202, "\tint a;\n" * 201 + "\tbad();\n\tint a;\n"
+            return Applied({n: Whole(diff, before, after) for n, diff in enumerate(patch.files)}, None)
+
+    reviewed = review(series, [rule()], None, Trees())
+    assert {finding.span.path for finding in reviewed.findings} == set(names)
+    told = [entry.why for entry in reviewed.not_run if entry.rule == TOO_LARGE]
+    assert told == [f"more than is read of one patch, only its diff is: {name}" for name in names[1:]]
+
+
+def test_a_large_file_does_not_hide_those_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "MOST_TEXT", 3_000)
+    junk = file(hunk("+\tbad();\n" + "+\tint junk;\n" * 400, 1), path="arch/a.c")
+    reviewed = review(posted(junk + file(hunk(" \tint a;\n+\tbad();\n \tint a;"))), [rule()])
+    assert [finding.span.path for finding in reviewed.findings] == ["mm/x.c"]
+    assert [entry.why for entry in reviewed.not_run] == ["more than is read of one patch: arch/a.c"]
+
+
+def test_a_rule_that_ends_the_process_costs_only_its_own_findings() -> None:
+    def leaves(_: Code) -> Iterator[Report]:
+        sys.exit(0)
+        yield
+
+    series = posted(file(hunk(" \tint a;\n+\tbad();\n \tint a;")))
+    reviewed = review(series, [rule("test/leaves", check=leaves), rule()])
+    assert [fault.rule for fault in reviewed.errors] == ["test/leaves"]
+    assert len(reviewed.findings) == 1
+
+
+def test_a_rule_that_says_the_same_for_ever_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "MOST", 20)
+
+    def repeats(code: Code) -> Iterator[Report]:
+        while True:
+            yield Report(code.tokens[:1], "again")
+
+    reviewed = review(posted(file(hunk(" \tint a;\n+\tbad();\n \tint a;"))), [rule(check=repeats)])
+    assert "says the same again and again" in reviewed.not_run[0].why

@@ -26,6 +26,7 @@ from reviewbot.model import InputError
 from reviewbot.output import render
 from reviewbot.output.diff import quoted
 from reviewbot.selection import Selection, select
+from reviewbot.source.commits import Repository
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is missing")
 
@@ -515,6 +516,42 @@ def test_a_line_in_another_encoding_is_no_context(repo: Repo) -> None:
     repo.git("tag", "base")
     repo.commit({NAME: before.replace(b"static", b"/* mmap_sem */\nstatic")})
     assert b"/* mmap_lock */\nstatic" in fixed(repo, reviewed(repo.mails()))
+
+
+def committed(repo: Repo) -> Review:
+    """The review of the commits since the tag."""
+    with Repository.open(str(repo.top)) as repository:
+        series = repository.series(repository.find(["base..HEAD"]))
+    return select(review(series._replace(base=series.base._replace(version=(6, 12))), RULES), Selection(strict=True))
+
+
+@pytest.mark.parametrize("line", ["/* gr\u00fcn \u00e9 \u00d8 */", "/* a\u00a0b\u3000c */", "/* \u201cheld\u201d */"])
+def test_a_line_of_a_commit_in_utf_8_is_context(repo: Repo, line: str) -> None:
+    repo.commit({NAME: PLAIN})
+    repo.git("tag", "base")
+    repo.commit({NAME: locked("down_read(&mm->mmap_sem);\n\t" + line)})
+    found = committed(repo)
+    assert not whys(found)
+    assert line in render("diff", [found])
+    assert fixed(repo, found).decode() == locked("mmap_read_lock(mm);\n\t" + line, "mmap_read_unlock(mm);")
+
+
+@pytest.mark.parametrize("other", ["int other;", "/* gr\u00fcn */"])
+def test_a_line_whose_bytes_are_not_known_is_told_as_that(repo: Repo, other: str) -> None:
+    repo.commit({NAME: PLAIN})
+    repo.git("tag", "base")
+    text = locked("down_read(&mm->mmap_sem);\n\t/* gr\u00fcn */").encode("latin-1")
+    repo.commit({NAME: text, "other.c": f"{other}\n"})
+    found = committed(repo)
+    assert nothing_but_reasons(found)
+    assert "the bytes of the line below it are not known, or do not print" in whys(found)
+
+
+def test_why_nothing_is_fixed_is_told_where_nothing_can_be_applied(repo: Repo) -> None:
+    found = posted(repo, PLAIN, locked("down_read_nested(&mm->mmap_sem, 1);"))
+    assert render("diff", [found]) == (
+        f"# not fixed: {NAME}: down_read_nested() in line 5, which goes with it, has no counterpart in the API\n"
+    )
 
 
 def test_nothing_to_fix_is_an_empty_patch(repo: Repo) -> None:

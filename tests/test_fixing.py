@@ -10,19 +10,23 @@ import os
 import random
 import shutil
 import stat
+import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from test_fixes import ENVIRONMENT, NAME, PLAIN, Repo, changed, function, locked
 
+from reviewbot import engine
 from reviewbot.cli import main
 from reviewbot.commands import fixing
+from reviewbot.source.commits import Repository
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is missing")
 
 FIXED = locked("mmap_read_lock(mm);", "mmap_read_unlock(mm);")
 Run = Callable[..., tuple[int, str, str]]
+Later = Callable[[Callable[[], object]], None]
 
 
 @pytest.fixture
@@ -48,6 +52,21 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
         return code, said.out, said.err
 
     return call
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Later:
+    """Something that happens once the work tree was seen to be clean."""
+    real = fixing._require_clean
+
+    def happens(what: Callable[[], object]) -> None:
+        def look(repository: Repository) -> None:
+            real(repository)
+            what()
+
+        monkeypatch.setattr(fixing, "_require_clean", look)
+
+    return happens
 
 
 def unchanged(repo: Repo) -> bool:
@@ -227,39 +246,61 @@ def test_a_bare_repository_has_no_files_to_fix(
     assert "has none: --format diff prints the same as a patch" in err
 
 
-def test_nothing_is_written_through_a_symbolic_link(repo: Repo, run: Run, tmp_path: Path) -> None:
+def test_nothing_is_written_through_a_symbolic_link(repo: Repo, run: Run, later: Later, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
-    shutil.copytree(repo.top / "drivers", outside)
-    shutil.rmtree(repo.top / "drivers")
-    (repo.top / "drivers").symlink_to(outside)
-    # as a sparse checkout has it: git does not look
-    repo.git("update-index", "--skip-worktree", NAME)
+
+    def turn() -> None:
+        shutil.move(repo.top / "drivers", outside)
+        (repo.top / "drivers").symlink_to(outside)
+
+    later(turn)
     code, _, err = run("base..HEAD")
     assert code == 1
     assert f"left 2 in {NAME}: a directory above it is a symbolic link" in err
     assert (outside / "misc/lumen/lumen.c").read_text() == locked()
 
 
-def test_a_file_that_is_a_symbolic_link_or_a_fifo_is_left_alone(repo: Repo, run: Run, tmp_path: Path) -> None:
-    path = repo.top / NAME
-    repo.git("update-index", "--skip-worktree", NAME)
-    path.rename(tmp_path / "outside.c")
-    path.symlink_to(tmp_path / "outside.c")
-    assert run("base..HEAD")[0] == 1
-    path.unlink()
-    os.mkfifo(path)
-    _, _, err = run("base..HEAD")
-    assert "it is no regular file" in err
-    path.unlink()
-    _, _, err = run("base..HEAD")
-    assert "cannot be read: No such file or directory" in err
+def test_a_file_that_is_a_symbolic_link_is_left_alone(repo: Repo, run: Run, later: Later, tmp_path: Path) -> None:
+    def turn() -> None:
+        shutil.move(repo.top / NAME, tmp_path / "outside.c")
+        (repo.top / NAME).symlink_to(tmp_path / "outside.c")
+
+    later(turn)
+    code, _, err = run("base..HEAD")
+    assert code == 1
+    assert f"left 2 in {NAME}: cannot be read: " in err
     assert (tmp_path / "outside.c").read_text() == locked()
 
 
-def test_a_line_that_is_not_what_was_reviewed_is_left_with_its_pair(repo: Repo, run: Run) -> None:
-    repo.git("update-index", "--assume-unchanged", NAME)
-    mine = locked().replace("\tup_read(&mm->mmap_sem);", "\tup_read(&mm->mmap_sem); /* mine */")
+def test_a_file_that_is_a_fifo_or_gone_is_left_alone(repo: Repo, run: Run, later: Later) -> None:
+    def turn() -> None:
+        (repo.top / NAME).unlink()
+        os.mkfifo(repo.top / NAME)
+
+    later(turn)
+    assert f"left 2 in {NAME}: it is no regular file" in run("base..HEAD")[2]
+    repo.git("checkout", "-f", "HEAD")
+    later((repo.top / NAME).unlink)
+    assert "cannot be read: No such file or directory" in run("base..HEAD")[2]
+
+
+@pytest.mark.parametrize("bit", ["assume-unchanged", "skip-worktree"])
+def test_a_file_whose_changes_git_does_not_show_is_left_alone(repo: Repo, run: Run, bit: str) -> None:
+    repo.commit({"mm/b.c": locked()})
+    repo.git("update-index", f"--{bit}", NAME)
+    mine = locked() + "/* mine */\n"
     (repo.top / NAME).write_text(mine)
+    code, _, err = run("base..HEAD")
+    assert code == 1
+    assert f"left 2 in {NAME}: git is told to ignore its changes ({bit})\n" in err
+    assert repo.read().decode() == mine
+    assert repo.read("mm/b.c").decode() == FIXED
+    assert "'git checkout -- mm/b.c' undoes it" in err
+
+
+def test_a_line_that_is_not_what_was_reviewed_is_left_with_its_pair(repo: Repo, run: Run, later: Later) -> None:
+    mine = locked().replace("\tup_read(&mm->mmap_sem);", "\tup_read(&mm->mmap_sem); /* mine */")
+    later(lambda: (repo.top / NAME).write_text(mine))
     code, _, err = run("base..HEAD")
     assert code == 1
     assert f"left 1 in {NAME}: the line is not what was reviewed\n" in err
@@ -311,6 +352,161 @@ def test_staged_changes_and_files_are_refused(repo: Repo, run: Run, tmp_path: Pa
     code, _, err = run("--staged")
     assert code == 2
     assert "commit what is staged first" in err
+
+
+# -- what git would run -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("driver", ["x", "a=b", ""])
+@pytest.mark.parametrize("key", ["clean", "process"])
+def test_a_filter_that_the_repository_configures_is_not_run(
+    repo: Repo, run: Run, tmp_path: Path, driver: str, key: str
+) -> None:
+    mark = tmp_path / "ran"
+    repo.git("config", f"filter.{driver}.{key}", f"touch {mark}; cat")
+    repo.git("config", f"filter.{driver}.required", "true")
+    (repo.top / ".git/info").mkdir(exist_ok=True)
+    (repo.top / ".git/info/attributes").write_text(f"*.c filter={driver}\n")
+    for name in (NAME, "other.c"):
+        os.utime(repo.top / name, (1, 1))  # git has to look at what is in it
+    assert run("base..HEAD")[0] == 0
+    assert repo.read().decode() == FIXED
+    assert not mark.exists()
+
+
+def test_a_filter_of_the_command_line_git_was_called_with_is_not_run(
+    repo: Repo, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = tmp_path / "ran"
+    monkeypatch.setenv("GIT_CONFIG_PARAMETERS", f"'filter.x.clean'='touch {mark}; cat'")
+    monkeypatch.setenv("GIT_CONFIG", os.devnull)
+    (repo.top / ".git/info").mkdir(exist_ok=True)
+    (repo.top / ".git/info/attributes").write_text("*.c filter=x\n")
+    os.utime(repo.top / NAME, (1, 1))
+    assert run("base..HEAD")[0] == 0
+    assert not mark.exists()
+
+
+def test_a_filter_of_a_submodule_is_not_run(repo: Repo, run: Run, tmp_path: Path) -> None:
+    inner = Repo(repo.top / "sub")
+    inner.commit({"a.c": "int a;\n"})
+    repo.commit({})
+    mark = tmp_path / "ran"
+    inner.git("config", "filter.x.clean", f"touch {mark}; cat")
+    (inner.top / ".git/info").mkdir(exist_ok=True)
+    (inner.top / ".git/info/attributes").write_text("*.c filter=x\n")
+    os.utime(inner.top / "a.c", (1, 1))
+    assert run("base..HEAD")[0] == 0
+    assert not mark.exists()
+
+
+def test_what_only_a_filter_makes_equal_is_told_as_not_clean(repo: Repo, run: Run) -> None:
+    repo.git("config", "filter.x.clean", "tr X Y")
+    (repo.top / ".git/info").mkdir(exist_ok=True)
+    (repo.top / ".git/info/attributes").write_text("other.c filter=x\n")
+    repo.commit({"other.c": "int XXX;\n"})
+    os.utime(repo.top / "other.c", (2, 2))
+    repo.git("status")
+    assert run("base..HEAD")[0] == 0, "git has noted how the file looks"
+    repo.git("checkout", "--", NAME)
+    os.utime(repo.top / "other.c", (1, 1))
+    code, _, err = run("base..HEAD")
+    assert code == 2
+    assert "not clean ('other.c')" in err
+    assert "'git status' first, where a filter such as git lfs makes them" in err
+    repo.git("status")
+    assert run("base..HEAD")[0] == 0
+
+
+# -- what is said -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("limit", "status"), [("warning", 1), ("error", 1), ("never", 0)])
+def test_where_a_rule_was_stopped_it_is_said_that_more_may_remain(
+    repo: Repo, run: Run, monkeypatch: pytest.MonkeyPatch, limit: str, status: int
+) -> None:
+    repo.git("reset", "-q", "--hard", "base")
+    repo.commit({NAME: locked() + locked().replace("lumen_look", "lumen_two")})
+    monkeypatch.setattr(engine, "MOST", 2)
+    code, _, err = run("--fail-on", limit, "base..HEAD")
+    assert repo.read().decode() == FIXED + locked().replace("lumen_look", "lumen_two")
+    assert f"more may remain in {NAME}: mmap-lock/direct-mmap-sem was stopped: commit what is fixed and run it" in err
+    assert code == status
+    repo.git("commit", "-qa", "--amend", "--no-edit")
+    monkeypatch.setattr(engine, "MOST", 3)
+    code, _, err = run("--fail-on", limit, "base..HEAD")
+    assert code == 0
+    assert "more may remain" not in err
+    assert b"mmap_sem" not in repo.read()
+
+
+@pytest.mark.parametrize(("limit", "status"), [("warning", 1), ("error", 0)])
+def test_where_a_rule_below_the_limit_was_stopped_it_is_no_failure(
+    repo: Repo, run: Run, monkeypatch: pytest.MonkeyPatch, limit: str, status: int
+) -> None:
+    repo.git("reset", "-q", "--hard", "base")
+    text = locked("lockdep_assert_held(&mm->mmap_lock);", "lockdep_assert_held(&mm->mmap_lock);")
+    repo.commit({NAME: text + text.replace("lumen_look", "lumen_two")})
+    monkeypatch.setattr(engine, "MOST", 2)
+    code, _, err = run("--fail-on", limit, "base..HEAD")
+    assert f"more may remain in {NAME}: lockdep/raw-mmap-lock-assert was stopped" in err
+    assert code == status
+
+
+def test_what_was_fixed_is_said_before_anything_is_printed(
+    repo: Repo, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(fixing, "show", full)
+    code, _, err = run("base..HEAD")
+    assert code == 2
+    assert repo.read().decode() == FIXED
+    assert f"fixed 2 in {NAME}: mmap-lock/direct-mmap-sem\n" in err
+    assert f"'git checkout -- {NAME}' undoes it" in err
+
+
+def hint(err: str) -> str:
+    """The command that undoes it."""
+    return err.split("shows it, '")[1].split("' undoes it", maxsplit=1)[0]
+
+
+@pytest.mark.parametrize("name", ["mm/$(touch ran).c", "mm/it's;.c", "-x.c", ":!b.c", "mm/*.c"])
+def test_the_command_that_undoes_it_names_the_file_and_nothing_else(repo: Repo, run: Run, name: str) -> None:
+    mine = locked() + "/* mine */\n"
+    repo.commit({name: locked(), "mm/b.c": locked()})
+    repo.git("update-index", "--assume-unchanged", "mm/b.c", NAME)
+    (repo.top / "mm/b.c").write_text(mine)
+    _, _, err = run("base..HEAD")
+    assert repo.read(name).decode() == FIXED
+    subprocess.run(["sh", "-c", hint(err)], check=True, capture_output=True)
+    assert repo.read(name).decode() == locked()
+    assert repo.read("mm/b.c").decode() == mine
+    assert not (repo.top / "ran").exists()
+
+
+@pytest.mark.parametrize("where", [".", "mm"])
+def test_the_command_that_undoes_many_files_leaves_alone_what_git_does_not_show(
+    repo: Repo, run: Run, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    mine = locked() + "/* mine */\n"
+    repo.commit({f"mm/{n}.c": locked() for n in range(30)})
+    repo.git("update-index", "--assume-unchanged", NAME)
+    (repo.top / NAME).write_text(mine)
+    monkeypatch.chdir(repo.top / where)
+    _, _, err = run("base..HEAD")
+    assert repo.read("mm/7.c").decode() == FIXED
+    subprocess.run(["sh", "-c", hint(err)], check=True, capture_output=True)
+    assert unchanged(repo)
+    assert repo.read().decode() == mine
+
+
+def test_a_name_that_does_not_print_is_no_part_of_a_command(repo: Repo, run: Run) -> None:
+    repo.commit({"mm/\x1b[2J.c": locked()})
+    _, _, err = run("base..HEAD")
+    assert "\x1b" not in err
+    assert "nothing is committed: 'git diff' shows it\n" in err
 
 
 # -- at random ----------------------------------------------------------------------------------------------------

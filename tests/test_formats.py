@@ -28,7 +28,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from reviews import at, finding, patch_of, raw_mail, replace, review, simple
 
-from reviewbot.finding import Fault, Finding, Fold, NotRun, Review
+from reviewbot.finding import TOO_LARGE, Fault, Finding, Fold, NotRun, Review
 from reviewbot.model import Patch, Severity, Span, SpanKind
 from reviewbot.output import render
 from reviewbot.output.spots import Spots, inside, quoted
@@ -530,6 +530,13 @@ def test_b4_hears_of_ten_things_that_were_there_before() -> None:
     old = [finding(patch(), at(patch(), "might_sleep"), f"old {n}", hidden="preexisting") for n in range(30)]
     (result,) = json.loads(render("b4", [review(*old)]))
     assert len(json.loads(result["details"])) == 10
+
+
+def test_what_nobody_has_read_is_no_pass_for_b4() -> None:
+    unread = NotRun(TOO_LARGE, "more than is read of one patch: mm/x.c")
+    found = review(patches=(patch_of(raw_mail(), 1),), not_run=(unread,))
+    (result,) = json.loads(render("b4", [found]))
+    assert (result["status"], result["summary"]) == ("warn", "no findings, 1 file not read as a whole")
 
 
 def test_b4_hears_of_a_diff_that_cannot_be_read(checks: Any, tmp_path: Path) -> None:

@@ -782,6 +782,25 @@ def test_further_signals_do_not_end_the_cleaning(work: Work, monkeypatch: pytest
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+@pytest.mark.usefixtures("default")
+def test_a_signal_between_two_findings_leaves_no_checkout(
+    work: Work, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Found:
+        @property
+        def preexisting(self) -> bool:
+            os.kill(os.getpid(), signal.SIGTERM)
+            return True
+
+    work.commit({"mm/a.c": "int BAD;\n"})
+    monkeypatch.setattr("reviewbot.tools.compared", lambda *_: iter([Found()]))
+    with pytest.raises(SystemExit) as left:
+        work.run(FILES)
+    # what is raised still has the frames
+    assert left.tb
+    assert not [*temporary.iterdir()]
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.usefixtures("default")
 def test_a_signal_while_a_tool_is_started_ends_it(

@@ -295,15 +295,15 @@ class Repository:
             raise InputError(f"'{name}' has more than {MAX_COMMITS} commits: name a smaller range")
         merges = [line[0] for line in lines if len(line) > 2]
         if merges and not walk:
-            raise InputError(
-                f"{merges[0][:12]} is a merge: name one side of it, such as {merges[0][:12]}^1..{merges[0][:12]}^2"
-            )
+            merge = merges[0][:12]
+            raise InputError(f"{merge} is a merge: name one side of it, such as {merge}^1..{merge}^2")
         if merges:
             many = "a merge" if len(merges) == 1 else f"{len(merges)} merges"
             last = merges[-1][:12]
-            raise InputError(
-                f"'{name}' has {many} in it, a series has none: name what comes after, such as {last}..HEAD"
-            )
+            cure = f"what comes after, such as {last}..HEAD"
+            if merges[-1] == lines[-1][0]:
+                cure = f"one side of the last, such as {last}^1..{last}^2"
+            raise InputError(f"'{name}' has {many} in it, a series has none: name {cure}")
         ids = tuple(line[0] for line in lines)
         for line in lines:
             # the edge of a shallow clone has parents that git does not tell

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import chain
 from typing import NamedTuple
@@ -22,7 +22,7 @@ from reviewbot.model import InputError, Mail, Patch, ReviewbotError, Series
 from reviewbot.selection import matches
 from reviewbot.tools.causes import Placed, Places, compared, in_file, judged
 from reviewbot.tools.checkout import Checkout, CheckoutError, ToolTree
-from reviewbot.tools.program import Done, failed, run
+from reviewbot.tools.program import failed, run
 from reviewbot.tools.remarks import Remark, read
 from reviewbot.tools.signals import cleaned_up
 
@@ -161,14 +161,18 @@ class _Job:
     # -- what the tool says of a patch -------------------------------------------------------------
 
     def _on_patches(self, words: Sequence[str]) -> _Findings:
+        yield from judged(self.name, self._said_of_patches(words), self.series)
+
+    def _said_of_patches(self, words: Sequence[str]) -> Iterator[Placed]:
         top = self._top()
         command = _command(words, top, ())
         for patch in self.patches:
             given, head = mail_bytes(patch.mail)
             remarks = self._run(command, top, given, patch)
             places = Places(patch)
-            found = [self._place(remark, places, head, top) for remark in (remarks or ())[: MOST + 1]]
-            yield from judged(self.name, [placed for placed in found if placed], self.series)
+            for remark in (remarks or ())[: MOST + 1]:
+                if placed := self._place(remark, places, head, top):
+                    yield placed
 
     def _on_series(self, words: Sequence[str]) -> _Findings:
         """The cover letter or the first patch on standard input, as b4 has it."""
@@ -180,7 +184,7 @@ class _Job:
         given, head = mail_bytes(cover.mail if cover else first.mail)
         remarks = self._run(_command(words, top, ()), top, given, None)
         every = [Places(patch) for patch in self.series.patches]
-        found: list[Placed | None] = []
+        found: list[Placed] = []
         for remark in (remarks or ())[: MOST + 1]:
             path = _inside(remark.path, top)
             # the patch that has a line last is the one that brought it
@@ -188,21 +192,19 @@ class _Job:
             with_text = next((p for p in every if remark.text and p.by_text(remark.text)), None)
             if cover and not (with_line or with_text):
                 found.append(every[0].subject(remark))
-            else:
-                found.append(self._place(remark, with_line or with_text or every[0], head, top))
-        yield from judged(self.name, [placed for placed in found if placed], self.series)
+            elif placed := self._place(remark, with_line or with_text or every[0], head, top):
+                found.append(placed)
+        yield from judged(self.name, found, self.series)
 
     def _place(self, remark: Remark, places: Places, head: int, top: str) -> Placed | None:
         """Where a remark lies; None for a file that is none of the tree's."""
         path = _inside(remark.path, top) if remark.path else ""
         if remark.text and (at := places.by_text(remark.text)):
             return places.in_mail(remark, at) if isinstance(at, int) else places.in_hunk(remark, at)
+        if not remark.path and remark.line:
+            return places.in_mail(remark, remark.line - head)
         if not remark.path or remark.path.startswith("<"):  # the mail, by its Message-ID
-            return (
-                places.in_mail(remark, remark.line - head)
-                if remark.line and not remark.path
-                else places.subject(remark)
-            )
+            return places.subject(remark)
         if path is None:
             return None
         if at := places.by_file.get((path, remark.line)):
@@ -278,28 +280,19 @@ class _Job:
         except CheckoutError as error:
             self.whys.append(f"{error}{self._where(patch)}")
             return None
-        found: dict[tuple[object, ...], Remark] = {}
+        found: dict[Remark, None] = {}  # each once: a header that several files include is complained of for each
         for some in runs:
-            command = _command(words, self.source.top, some)
-            remarks = self._run(command, checkout.directory, b"", patch)
+            remarks = self._run(_command(words, self.source.top, some), checkout.directory, b"", patch)
             if remarks is None:
                 return None
-            for remark in remarks:
-                path = _inside(remark.path, checkout.directory) if remark.path else ""
-                if path is not None:
-                    notes = tuple(
-                        (_inside(name, checkout.directory) or "", at, said) for name, at, said in remark.notes
-                    )
-                    message = remark.message.replace(f"{checkout.directory}/", "")
-                    remark = remark._replace(path=path, message=message, notes=notes)
-                    # a header that several files include is complained of for each
-                    found.setdefault(remark, remark)
+            below = (_below(remark, checkout.directory) for remark in remarks)
+            found.update((remark, None) for remark in below if remark)
         texts = _Texts(self.source, commit)
-        return [_Line(remark, texts) for remark in found.values() if not remark.path or texts.get(remark.path)]
+        return [_Line(remark, texts) for remark in found if not remark.path or texts.get(remark.path)]
 
     def _run(self, command: Sequence[str], cwd: str, given: bytes, patch: Patch | None) -> Sequence[Remark] | None:
         """What the tool says; None where it failed, which is noted. Raises _GivenUpError."""
-        done: Done = run(command, cwd, given, self.tool.timeout.total_seconds())
+        done = run(command, cwd, given, self.tool.timeout.total_seconds())
         why, unread, remarks = done.why, "", tuple[Remark, ...]()
         if why is None:
             try:
@@ -389,6 +382,15 @@ def _inside(path: str, directory: str) -> str | None:
         path = below[len(directory) + 1 :]
     path = os.path.normpath(path)
     return None if path in ("", ".", "..") or path.startswith("../") else path
+
+
+def _below(remark: Remark, directory: str) -> Remark | None:
+    """With the paths as a commit has them; None for what is about a file elsewhere."""
+    path = _inside(remark.path, directory) if remark.path else ""
+    if path is None:
+        return None
+    notes = tuple((_inside(name, directory) or "", line, said) for name, line, said in remark.notes)
+    return remark._replace(path=path, message=remark.message.replace(f"{directory}/", ""), notes=notes)
 
 
 def mail_bytes(mail: Mail) -> tuple[bytes, int]:

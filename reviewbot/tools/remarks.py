@@ -85,9 +85,9 @@ _SEVERITIES = {
 
 def read(reads: str, out: bytes, err: bytes) -> Said:
     """What a tool printed, in the form that the configuration says. Raises ValueError where b4's JSON is none."""
-    text = _lines(out)
     if reads == "b4":
         return Said(tuple(_b4(out)))
+    text = _lines(out)
     if reads == "checkpatch":
         return _checkpatch(text)
     if reads == "diff":

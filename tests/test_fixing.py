@@ -326,6 +326,26 @@ def test_where_one_file_cannot_be_written_none_is(repo: Repo, run: Run, monkeypa
     assert unchanged(repo)
 
 
+def test_where_one_file_cannot_be_put_in_its_place_the_way_back_for_the_others_is_told(
+    repo: Repo, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo.commit({"mm/a b.c": locked(), "mm/b.c": locked()})
+    repo.commit({NAME: PLAIN})
+    monkeypatch.chdir(repo.top / "mm")
+    real = os.replace
+
+    def fail(new: str, name: str) -> None:
+        if name.endswith("/b.c"):
+            raise OSError(1, "Operation not permitted")
+        real(new, name)
+
+    monkeypatch.setattr(os, "replace", fail)
+    code, _, err = run("base..HEAD")
+    assert code == 2
+    assert "cannot write 'mm/b.c': Operation not permitted: 'git checkout -- 'a b.c'' undoes the rest" in err
+    assert repo.read("mm/a b.c").decode() == FIXED
+
+
 def test_a_file_that_changes_meanwhile_is_not_overwritten(
     repo: Repo, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

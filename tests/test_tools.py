@@ -630,6 +630,14 @@ def test_a_name_that_could_be_an_option_or_a_command_is_not_one(work: Work) -> N
     assert "a name that no command is given" in told[0]
 
 
+def test_a_name_that_a_tool_would_read_its_options_from_is_only_a_name(work: Work) -> None:
+    # gcc's @file: the file without the @ has the options, and -wrapper is one of them
+    work.commit({"@a.c": "BAD\n", "a.c": "-wrapper ./b\n", "mm/@b.c": "BAD\n", "+c.c": "BAD\n"})
+    run = work.run(ToolConfig(command=standin("pwd", "{files}"), on="files", reads="b4"))
+    assert run.findings[0].message.split()[1:] == ["./+c.c", "./@a.c", "a.c", "mm/@b.c"]
+    assert ("@a.c", 1, "t/bad") in new(work.run(FILES))
+
+
 # -- tools that misbehave ----------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import chain
@@ -97,20 +98,16 @@ def run_tools(
     not_run: list[NotRun] = []
     for name, tool in tools.items():
         job = _Job(name, tool, series, source, tuple(only))
-        new = old = 0
+        taken = Counter[bool]()
         try:
             with cleaned_up(), closing(job.findings()) as found:
                 for finding in found:
-                    if finding.preexisting:
-                        old += 1
-                        if old > MOST:
-                            continue
-                    else:
-                        new += 1
-                        if new > MOST:
-                            job.whys.append(f"stopped after {MOST} findings")
-                            break
-                    findings.append(finding)
+                    taken[finding.preexisting] += 1
+                    if taken[finding.preexisting] <= MOST:
+                        findings.append(finding)
+                    elif not finding.preexisting:
+                        job.whys.append(f"stopped after {MOST} findings")
+                        break
         except ReviewbotError as error:
             job.whys.append(str(error))
         except OSError as error:
@@ -357,7 +354,8 @@ def _words(command: str) -> list[str]:
 
 def _command(words: Sequence[str], top: str | None, files: Sequence[str]) -> list[str]:
     """The command with its placeholders filled in; a program that is named with a directory is the work tree's."""
-    named = [f"./{name}" if name.startswith("-") else name for name in files]
+    # -x is an option, @x is a file of options to gcc, +x is a command to editors and pagers
+    named = [f"./{name}" if name.startswith(("-", "@", "+")) else name for name in files]
     if top is None and (any("{top}" in word for word in words) or ("/" in words[0] and not os.path.isabs(words[0]))):
         raise _GivenUpError(f"'{words[0]}' needs a work tree")
     filled: list[str] = []

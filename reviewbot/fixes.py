@@ -15,8 +15,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from reviewbot.c.code import Call, Code, Fragment
+from reviewbot.c.code import Call, Code, Fragment, calls
 from reviewbot.c.skeleton import TooMuchError
+from reviewbot.c.tokens import Kind
 from reviewbot.finding import Finding, Fold, Review, order
 from reviewbot.kernel import (
     LONGEST_LINE,
@@ -611,9 +612,27 @@ class _Decision:
                 group.members.append(_Member(line, _Want(_as_lines(self.file.cells[line].text, text), None)))
             elif group.why is None:
                 group.why = f"{call.name}() in line {line}, which goes with it, {self._obstacle(line, call)}"
+        if group.why is None and group.seen_whole and not group.paired and (other := self._other_half(code, group)):
+            group.why = f"{other}(), to which the mm goes, may be the other half of it"
         if group.why is None and not group.seen_whole and not group.paired:
             lacking = "what releases it" if group.takes else "what takes it"
             group.why = f"{lacking if not (group.takes and group.drops) else 'part of the locking'} is not in sight"
+
+    def _other_half(self, code: Code, group: _Group) -> str | None:
+        """A function or macro that is given the mm beside the calls of a group: it may lock or unlock, too."""
+        first = group.calls[0][1]
+        function = code.function_of(first.tokens[0])
+        mm = first.text(0) if first.name in _API else mm_of_lock(first.arguments[0]) or ""
+        if function is None or not mm:
+            return None
+        ours = {token for _, call in group.calls for token in call.tokens[:1]}
+        for statement in function.walk():
+            tokens = statement.tokens
+            names = {a.text for a, b in pairwise(tokens) if b.text == "(" and a.kind is Kind.WORD}
+            for call in calls(tokens, *(names - _ASKING)):
+                if call.tokens[0] not in ours and any(call.text(n) == mm for n in range(len(call.arguments))):
+                    return call.name
+        return None
 
     def _obstacle(self, line: int, call: Call) -> str:
         if (kept := self.file.cells[line].kept) is not None:

@@ -354,6 +354,21 @@ def test_a_helper_that_only_locks_is_converted_where_all_of_it_is_seen(repo: Rep
     assert fixed(repo, found).decode() == PLAIN + helper.replace("down_write(&mm->mmap_sem)", "mmap_write_lock(mm)")
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("lumen_take(mm);", "up_write(&mm->mmap_sem);", "return 0;"),
+        ("down_write(&mm->mmap_sem);", "lumen_release(mm);", "return 0;"),
+        ("down_read(&mm->mmap_sem);", "return lumen_walk_and_release(buf, mm);"),
+    ],
+)
+def test_a_lock_whose_other_half_may_be_in_a_macro_is_left(repo: Repo, lines: tuple[str, ...]) -> None:
+    found = posted(repo, PLAIN, PLAIN + function("lumen_half", *lines))
+    made = fixes.plan(found)
+    assert made.files == ()
+    assert [one.why.partition("()")[2] for one in made.left] == [", to which the mm goes, may be the other half of it"]
+
+
 # -- series -------------------------------------------------------------------------------------------------------
 
 

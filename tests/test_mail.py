@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""reviewbot.mail: bytes -> mails, subjects, patches, local series. `git mailinfo` says what a body is where it can."""
+"""reviewbot.mail and reviewbot.mime: bytes -> mails, subjects, patches, local series. `git mailinfo` says what a body is where it can."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mails import diff, mail, patch_body, posting, reply
 
-from reviewbot import mail as module
+from reviewbot import mime as module
 from reviewbot.mail import (
     declared_base,
     declared_change_id,

@@ -10,7 +10,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from reviewbot import registry
@@ -40,8 +40,11 @@ def say(args: argparse.Namespace, text: str) -> None:
         return
     if screen := sys.modules.get("reviewbot.commands.screen"):  # else there is no line of progress
         screen.wipe()
-    with suppress(OSError):
-        print(clean(text), file=sys.stderr)
+    try:
+        print(clean(text), file=sys.stderr, flush=True)
+    except OSError:
+        # what is left in the buffer would make Python end with 120
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def choose_rules(args: argparse.Namespace, config: Config, *, all_of: bool = False) -> list[CodeRule]:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""reviewbot.mail and reviewbot.mime: bytes -> mails, subjects, patches, local series. `git mailinfo` says what a body is where it can."""
+"""reviewbot.mime and reviewbot.mail: bytes -> mails, subjects, patches, local series.
+
+`git mailinfo` says what a body is where it can.
+"""
 
 from __future__ import annotations
 

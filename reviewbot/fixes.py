@@ -15,7 +15,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from reviewbot.c.code import Call, Code, Fragment, calls
+from reviewbot.c.code import Call, Code, Fragment
+from reviewbot.c.pattern import closing
 from reviewbot.c.skeleton import TooMuchError
 from reviewbot.c.tokens import Kind
 from reviewbot.finding import Finding, Fold, Review, order
@@ -49,6 +50,12 @@ _ASKING = frozenset(
     """.split()
 )
 _MEMBERS = ("mmap_lock", "mmap_sem")
+# what may be a macro or function of somebody's own that locks or unlocks, and what is known to lock something else
+_LOCKING = re.compile(r"lock|LOCK|release|drop")
+_OTHER = re.compile(
+    r"(?:raw_|__)?(?:spin|mutex|rt_mutex|ww_mutex|rcu|srcu|seq|percpu|local|pte|pmd|pud|p4d|pgd|ptl|folio|page|vma|i_mmap"
+    r"|anon_vma|hugetlb|lockdep|might|read|write|down|up|mmap|rwsem|init|trace)_",
+)
 # reasons not to show a finding that do not say that a person wants the line as it is
 _NO_WISH = (None, FOLDED, PREEXISTING, SEVERITY, LOW_CONFIDENCE)
 # what git's verify_path() refuses on every system: path.c, is_ntfs_dotgit(), is_hfs_dotgit()
@@ -612,26 +619,28 @@ class _Decision:
                 group.members.append(_Member(line, _Want(_as_lines(self.file.cells[line].text, text), None)))
             elif group.why is None:
                 group.why = f"{call.name}() in line {line}, which goes with it, {self._obstacle(line, call)}"
-        if group.why is None and group.seen_whole and not group.paired and (other := self._other_half(code, group)):
+        if group.why is None and group.paired and (other := self._other_half(code, group)):
             group.why = f"{other}(), to which the mm goes, may be the other half of it"
-        if group.why is None and not group.seen_whole and not group.paired:
+        if group.why is None and not group.paired:
             lacking = "what releases it" if group.takes else "what takes it"
             group.why = f"{lacking if not (group.takes and group.drops) else 'part of the locking'} is not in sight"
 
     def _other_half(self, code: Code, group: _Group) -> str | None:
-        """A function or macro that is given the mm beside the calls of a group: it may lock or unlock, too."""
+        """What is called like a lock function of nobody's knowing and has to do with the mm: a macro, a member."""
         first = group.calls[0][1]
         function = code.function_of(first.tokens[0])
-        mm = first.text(0) if first.name in _API else mm_of_lock(first.arguments[0]) or ""
+        mm = first.arguments[0] if first.name in _API else [t for t in first.arguments[0] if t.kind is Kind.WORD][:1]
         if function is None or not mm:
             return None
         ours = {token for _, call in group.calls for token in call.tokens[:1]}
         for statement in function.walk():
             tokens = statement.tokens
-            names = {a.text for a, b in pairwise(tokens) if b.text == "(" and a.kind is Kind.WORD}
-            for call in calls(tokens, *(names - _ASKING)):
-                if call.tokens[0] not in ours and any(call.text(n) == mm for n in range(len(call.arguments))):
-                    return call.name
+            for n, (word, bracket) in enumerate(pairwise(tokens)):
+                if bracket.text != "(" or word in ours or not _LOCKING.search(word.text) or _OTHER.match(word.text):
+                    continue
+                end = closing(tokens, n + 1) or len(tokens)
+                if end == n + 3 or any(token.text == mm[0].text for token in tokens[n + 2 : end]):
+                    return word.text
         return None
 
     def _obstacle(self, line: int, call: Call) -> str:

@@ -44,7 +44,7 @@ def forecast(review: Review, config: Config, addresses: Collection[str] = ()) ->
     verdict = judge_series(series, terms, config, arrived=now - min(terms.wait, timedelta(days=1)), now=now)
     if verdict is not None and verdict.reason is not Reason.WAITING:
         return Forecast(0, 0, (), tuple(told), f"{verdict.reason}: {verdict.text}")
-    chosen = select(review._replace(series=series, findings=findings), selection_of(terms))
+    chosen = select(review._replace(series=series, findings=findings), selection_of(terms, config))
     settings = reply_settings(config)._replace(
         per=Per(terms.per or "patch"),
         max_mails=terms.max_per_series,

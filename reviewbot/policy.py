@@ -24,7 +24,7 @@ from reviewbot.config import MODES, Config, ListConfig
 from reviewbot.mail import has_diff, parse_subject
 from reviewbot.model import Address, BaseHow, Confidence, Mail, Patch, Series, Severity, Subject
 from reviewbot.recipients import NEVER, ROBOTS
-from reviewbot.selection import Selection
+from reviewbot.selection import PathRule, Selection
 
 
 class Mode(StrEnum):
@@ -499,9 +499,15 @@ def terms_of(series: Series, config: Config, via: Collection[str]) -> Terms:
     )
 
 
-def selection_of(terms: Terms) -> Selection:
+def selection_of(terms: Terms, config: Config) -> Selection:
     """What of a review is mailed on these terms."""
-    return Selection(least=terms.severity, low=terms.confidence is Confidence.LOW, ignore=terms.ignore)
+    return Selection(
+        least=terms.severity,
+        low=terms.confidence is Confidence.LOW,
+        ignore=(*terms.ignore, *config.ignore),
+        select=config.select,
+        per_path=tuple(PathRule(glob, *table) for glob, table in config.per_path.items()),
+    )
 
 
 # --- how a posting stands -------------------------------------------------------------------------

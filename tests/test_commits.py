@@ -359,6 +359,35 @@ def test_a_binary_file_is_none_to_look_into_and_said_so(world: World) -> None:
     assert "note: patch 1/1, mm/blob.c: a binary file is not looked into\n" in done.err
 
 
+def test_a_large_binary_file_hides_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commits_module, "MAX_DIFF", 100_000)
+    (world.top / "fw.bin").write_bytes(os.urandom(300_000))
+    world.change("mm: walk: firmware", "\tup_read(&mm->mmap_sem);\n", "mm/other.c")
+    series = read(world, "HEAD")
+    assert [(diff.path, diff.binary) for diff in series.patches[0].files] == [("fw.bin", True), ("mm/other.c", False)]
+    assert "mm/other.c:10:11: error" in check(world, "HEAD")
+
+
+def test_a_nul_far_down_makes_no_file_binary_as_with_git(world: World) -> None:
+    text = (world.top / "mm" / "walk.c").read_bytes()
+    (world.top / "mm" / "late.c").write_bytes(text + b"\n" * 9_000 + b"\0")
+    world.commit("mm: late")
+    assert [diff.binary for diff in read(world, "HEAD").patches[0].files] == [False]
+
+
+def test_hidden_files_are_shown_where_they_are_staged_and_many(world: World) -> None:
+    for n in range(520):
+        world.write(f"mm/many{n}.c", f"int a{n};\n")
+    world.write(".gitattributes", "*.c -diff\n")
+    world.insert("mm/other.c", BAD_LINE)
+    world.git("add", "-A")
+    assert "mm/other.c:10:13: error" in check(world, "--staged")
+    world.commit("mm: many")
+    (patch,) = read(world, "HEAD").patches
+    assert len([diff for diff in patch.files if diff.path.endswith(".c") and diff.hunks]) == 521
+    assert patch.unreadable == ()
+
+
 def test_a_diff_that_is_too_large_is_told_and_the_other_commits_are_reviewed(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

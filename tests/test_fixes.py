@@ -348,25 +348,26 @@ def test_a_call_that_the_author_wants_as_it_is_holds_back_the_others(repo: Repo)
     assert any("is to stay" in why for why in whys(kept))
 
 
-def test_a_helper_that_only_locks_is_converted_where_all_of_it_is_seen(repo: Repo) -> None:
-    helper = function("lumen_lock", "down_write(&mm->mmap_sem);", "return 0;")
-    found = posted(repo, PLAIN, PLAIN + helper)
-    assert fixed(repo, found).decode() == PLAIN + helper.replace("down_write(&mm->mmap_sem)", "mmap_write_lock(mm)")
-
-
-@pytest.mark.parametrize(
-    "lines",
-    [
-        ("lumen_take(mm);", "up_write(&mm->mmap_sem);", "return 0;"),
-        ("down_write(&mm->mmap_sem);", "lumen_release(mm);", "return 0;"),
-        ("down_read(&mm->mmap_sem);", "return lumen_walk_and_release(buf, mm);"),
-    ],
-)
-def test_a_lock_whose_other_half_may_be_in_a_macro_is_left(repo: Repo, lines: tuple[str, ...]) -> None:
-    found = posted(repo, PLAIN, PLAIN + function("lumen_half", *lines))
+def test_a_helper_that_only_locks_is_left_as_what_unlocks_is_elsewhere(repo: Repo) -> None:
+    found = posted(repo, PLAIN, PLAIN + function("lumen_lock", "down_write(&mm->mmap_sem);", "return 0;"))
     made = fixes.plan(found)
     assert made.files == ()
-    assert [one.why.partition("()")[2] for one in made.left] == [", to which the mm goes, may be the other half of it"]
+    assert [one.why for one in made.left] == ["what releases it is not in sight"]
+
+
+@pytest.mark.parametrize("other", ["lumen_unlock(mm)", "lumen_unlock((mm))", "ops->unlock(mm)", "LUMEN_UNLOCK()"])
+def test_a_pair_with_a_way_out_through_a_macro_is_left(repo: Repo, other: str) -> None:
+    lines = ("down_read(&mm->mmap_sem);", "if (mm->owner) {", "up_read(&mm->mmap_sem);", "return 1;", "}")
+    found = posted(repo, PLAIN, PLAIN + function("lumen_half", *lines, f"{other};", "return 0;"))
+    made = fixes.plan(found)
+    assert made.files == ()
+    assert {one.why.partition("()")[2] for one in made.left} == {", to which the mm goes, may be the other half of it"}
+
+
+def test_another_lock_beside_a_pair_is_no_other_half_of_it(repo: Repo) -> None:
+    lines = ("down_read(&mm->mmap_sem);", "spin_lock(&mm->page_table_lock);", "spin_unlock(&mm->page_table_lock);")
+    found = posted(repo, PLAIN, PLAIN + function("lumen_both", *lines, "up_read(&mm->mmap_sem);", "return 0;"))
+    assert b"mmap_read_lock(mm);" in fixed(repo, found)
 
 
 # -- series -------------------------------------------------------------------------------------------------------

@@ -109,3 +109,16 @@ def test_what_was_there_before_is_no_reason_for_silence() -> None:
 def test_an_incomplete_series_gets_nothing() -> None:
     found = reviewed(series(old_name("a"), old_name("b"))[:2])
     assert forecast(found, Config()).verdict == "incomplete: 1 of 2 patches are missing"
+
+
+@pytest.mark.parametrize(
+    "config",
+    ['[per-path."drivers/misc/"]\nignore = ["mmap-lock"]\n', 'ignore = ["mmap-lock"]\n', 'select = ["pin"]\n'],
+)
+def test_what_the_configuration_leaves_out_the_bot_does_not_mail_either(config: str, tmp_path: Path) -> None:
+    world = World(tmp_path, config)
+    assert forecast(reviewed(POSTINGS["one"]), world.config).mails == 0
+    world.post(POSTINGS["one"])
+    world.wait(hours=2)
+    world.run()
+    assert world.out == []

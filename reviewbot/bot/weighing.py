@@ -215,7 +215,7 @@ class Weighing:
     def _review(self, base: Weighed, mails: Sequence[Mail], row: Outgoing | None) -> Weighed:
         series, posting, terms = base.series, base.posting, base.terms
         reviewed = self._run_rules(series, posting.arrived)
-        wanted = selection_of(terms)
+        wanted = selection_of(terms, self.site.config)
         answered = self.answering.answered(posting, reviewed.findings)
         said = self.site.ledger.said(posting, series.change_id, base.thread)
         known = {**{name: f"already said in <{by}>" for name, by in said.items()}, **answered}

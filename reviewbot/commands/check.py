@@ -74,9 +74,9 @@ def _is_file(name: str) -> bool:
 
 
 def _check_files(args: argparse.Namespace, config: Config) -> int:
-    config = settle(args, config, None)
+    own, config = config, settle(args, config, None)
     rules = choose_rules(args, config, all_of=True)
-    return _conclude(args, config, review_files(args, config, rules, args.what), None)
+    return _conclude(args, own, config, review_files(args, config, rules, args.what), None)
 
 
 def review_files(
@@ -140,7 +140,7 @@ def _check_commits(args: argparse.Namespace, config: Config, files: Sequence[str
         if files:
             rest = next((name for name in args.what if name not in files), args.what[0])
             raise InputError(f"'{files[0]}' is a file and '{rest}' is none: name files or commits")
-        config = settle(args, config, repository)
+        own, config = config, settle(args, config, repository)
         rules = choose_rules(args, config, all_of=True)
         if args.staged:
             if args.fix:
@@ -158,7 +158,7 @@ def _check_commits(args: argparse.Namespace, config: Config, files: Sequence[str
             from reviewbot.commands.fixing import apply_fixes
 
             return apply_fixes(args, repository, [reviewed], config)
-        return _conclude(args, config, [reviewed], repository.top)
+        return _conclude(args, own, config, [reviewed], repository.top)
 
 
 def review_commits(
@@ -199,9 +199,12 @@ def review_series(
 # -- both -----------------------------------------------------------------------------------------
 
 
-def _conclude(args: argparse.Namespace, config: Config, reviews: Sequence[Review], top: str | None) -> int:
-    """Show reviews, say what the bot would make of them, keep the baseline. The process's exit code."""
-    foreseen = [foresee(args, config, reviewed) for reviewed in reviews]
+def _conclude(args: argparse.Namespace, own: Config, config: Config, reviews: Sequence[Review], top: str | None) -> int:
+    """Show reviews, say what the bot would make of them, keep the baseline. The process's exit code.
+
+    `own` is the configuration without the tree's file, which the bot does not read.
+    """
+    foreseen = [foresee(args, own, reviewed) for reviewed in reviews]
     show(args, config, foreseen, top)
     for reviewed in foreseen:
         tell_forecast(args, reviewed)

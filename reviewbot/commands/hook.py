@@ -65,8 +65,8 @@ def run(args: argparse.Namespace, config: Config) -> int:
 
     args.fail_on = None  # a hook has none of the options for results
     with Repository.open() as repository:
-        config = settle(args, config, repository)
-        return _HOOKS[args.name](Desk(args, config, choose_rules(args, config, all_of=True), repository))
+        settled = settle(args, config, repository)
+        return _HOOKS[args.name](Desk(args, settled, choose_rules(args, settled, all_of=True), repository, config))
 
 
 def tell(args: argparse.Namespace, text: str) -> int:
@@ -82,6 +82,7 @@ class Desk(NamedTuple):
     config: Config  # with the tree's own part of it
     rules: Sequence[CodeRule]
     repository: Repository
+    own: Config  # without the tree's part: the bot does not read it
 
     def say(self, text: str) -> None:
         """A line on stderr; nothing under -q."""
@@ -451,7 +452,7 @@ def _judge_letters(desk: Desk, batch: Batch) -> int:
             with open_tree(desk.args, desk.config) as tree:
                 ground = find_ground(desk.args, tree, series)
                 reviewed = run_review(desk.args, desk.config, ground, desk.rules, some)
-        reviews.append(foresee(desk.args, desk.config, reviewed, sent_to) if batch.first else reviewed)
+        reviews.append(foresee(desk.args, desk.own, reviewed, sent_to) if batch.first else reviewed)
     return desk.judge(reviews)
 
 

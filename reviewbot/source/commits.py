@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from functools import cache
 from typing import NamedTuple
@@ -55,8 +55,6 @@ _EMPTY_TREE = {
 # diff.noprefix; what it does mind is set.
 _DIFF = (
     "-p",
-    # an attribute (*.c -diff, binary) must not hide a file; what is binary is told by its bytes: `_patch`
-    "--text",
     "-U3",
     "--inter-hunk-context=0",
     "-M",
@@ -335,7 +333,13 @@ class Repository:
             if progress:
                 progress(number)
             counter = f" {number:0{width}}/{total}" if total > 1 or prep else ""
-            patches.append(_patch(commit, diff, number, f"[{brackets}{counter}] "))
+            patch = _patch(commit, diff, number, f"[{brackets}{counter}] ")
+            if hidden := self._hidden(patch):
+                more = [
+                    line for paths in _chunks(hidden) for line in self._shown(paths, "diff-tree", "--root", commit.id)
+                ]
+                patch = _without(_patch(commit, [*(diff or ()), *more], number, f"[{brackets}{counter}] "), hidden)
+            patches.append(patch)
         cover = _cover(prep, f"[{brackets} {0:0{width}}/{total}] ", patches[0]) if prep else None
         subject = cover.subject.full if cover else patches[0].subject.full
         return Series(
@@ -366,6 +370,10 @@ class Repository:
             raise InputError("nothing is staged: 'git add' what is to be reviewed")
         commit = _Commit("", (), Address("", ""), datetime.now(UTC), "(staged)\n")
         patch = _patch(commit, lines if sum(map(len, lines)) <= MAX_DIFF else None, 1, "[PATCH] ")
+        if hidden := self._hidden(patch):
+            for paths in _chunks(hidden):
+                lines += self._shown(paths, "diff-index", "--cached", start)
+            patch = _without(_patch(commit, lines, 1, "[PATCH] "), hidden)
         base = self._base(head[0] if head else None, [patch])
         return Series(patch.subject.full, 1, 1, None, (patch,), base, warnings=tuple(_untold([patch])))
 
@@ -404,6 +412,24 @@ class Repository:
         if at != len(ids):
             raise GitError(f"git diff-tree lacks commit {ids[at][:12]}")
         yield self._commit(ids[-1]), held if size <= MAX_DIFF else None
+
+    def _hidden(self, patch: Patch) -> list[str]:
+        """Paths of files that an attribute (*.c -diff, binary) makes binary and that are text by git's own measure."""
+        return [diff.path for diff in patch.files if diff.binary and self._is_text(diff)]
+
+    def _is_text(self, diff: FileDiff) -> bool:
+        """No NUL in the first 8,000 bytes of either side: git's xdiff-interface.c, buffer_is_binary()."""
+        if not all((mode or "100").startswith("100") for mode in _modes(diff)):
+            return False
+        names = [name for name in (diff.old_id, diff.new_id) if name and name.strip("0")]
+        raws = [self.blob(name) for name in names]
+        return bool(raws) and all(raw is not None and b"\0" not in raw[:8000] for raw in raws)
+
+    def _shown(self, paths: Sequence[str], verb: str, *words: str) -> list[bytes]:
+        """The diffs of such files, as they are without the attribute."""
+        names = [f":(top,literal){path}" for path in paths]
+        lines = self._lines(*_SET, verb, *_DIFF, "--text", *words, "--", *names)
+        return [line for line in lines if not re.fullmatch(rb"[0-9a-f]{40,64}", line)]
 
     def _lines(self, *words: str, given: bytes = b"") -> Iterator[bytes]:
         for line in stream(self.directory, *words, given=given, own=True):
@@ -463,11 +489,16 @@ def _modes(diff: FileDiff) -> tuple[str | None, str | None]:
     return diff.old_mode, diff.new_mode
 
 
-def _marked(diff: FileDiff) -> FileDiff:
-    """A file with a NUL in what the diff shows is binary, as git has it where no attribute says otherwise."""
-    if any("\0" in line.text for hunk in diff.hunks for line in hunk.lines):
-        return diff._replace(binary=True, hunks=())
-    return diff
+def _chunks(paths: Sequence[str], size: int = 500) -> Iterator[Sequence[str]]:
+    """As many as fit into a command."""
+    for n in range(0, len(paths), size):
+        yield paths[n : n + size]
+
+
+def _without(patch: Patch, hidden: Collection[str]) -> Patch:
+    """Without what git said of hidden files before they were asked for."""
+    gone = frozenset(hidden)
+    return patch._replace(files=tuple(diff for diff in patch.files if not (diff.binary and diff.path in gone)))
 
 
 def _untold(patches: Sequence[Patch]) -> Iterator[str]:
@@ -564,7 +595,6 @@ def _patch(commit: _Commit, raws: Sequence[bytes] | None, number: int, brackets:
     elif diff:
         # what a message quotes is no diff
         files, unreadable = read_diff(("",) * head + tuple(diff))
-        files = tuple(map(_marked, files))
     message = "\n".join(lines[:cut]).strip("\n")
     return Patch(
         index=number,

@@ -255,6 +255,11 @@ class Given(NamedTuple):
     origins: tuple[Origin, ...]
 
 
+def list_defaults(policy: PolicyConfig, **more: Any) -> ListConfig:
+    """What a list gets that has no table of its own: as [policy] has it, but for `more`."""
+    return ListConfig(**{**{name: getattr(policy, name) for name in _SHARED}, **more})
+
+
 def load_config(path: str | None, settings: Sequence[str] = (), tree: TreeFile | None = None) -> Config:
     """The settings of a file (of the user's own where `path` is None), of a tree's file, and of -c; the later wins.
 

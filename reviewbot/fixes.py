@@ -445,7 +445,6 @@ class _Group:
 
     def __init__(self) -> None:
         self.calls: list[tuple[int, Call]] = []
-        self.seen_whole = True  # all of the function is in sight
         self.members: list[_Member] = []
         self.why: str | None = None  # why none of it is converted
 
@@ -597,7 +596,6 @@ class _Decision:
             where: object = (function.name or function) if function else "outside"
             group = groups.setdefault((where, mm.replace("(", "").replace(")", "")), _Group())
             group.calls.append((number[call.tokens[0].line], call))
-            group.seen_whole &= self.whole or (function is not None and function.whole)
         found = _merged(groups)
         reached = self._reached(code, names)
         for keys, group in found:
@@ -689,7 +687,6 @@ def _merged(groups: Mapping[tuple[object, str], _Group]) -> list[tuple[set[tuple
         keys, other = single.setdefault(key[0], (set(), _Group()))
         keys.add(key)
         other.calls.extend(group.calls)
-        other.seen_whole &= group.seen_whole
     return [*found, *single.values()]
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
-from reviewbot.config import Config, ListConfig
+from reviewbot.config import Config, list_defaults
 from reviewbot.finding import Finding, Forecast, Review, Silence
 from reviewbot.model import Address, Patch, Series
 from reviewbot.policy import Reason, Terms, is_list, judge_series, selection_of, terms_of
@@ -106,8 +106,7 @@ def _addressed(series: Series, config: Config, addresses: Collection[str]) -> tu
     known = {address.email.lower() for mail in mails for address in (*mail.to, *mail.cc)}
     more = [name.lower() for name in addresses if name.lower() not in known]
     if not any(name in config.list for name in (*known, *more)):
-        shared = {field: getattr(config.policy, field) for field in ListConfig._fields if hasattr(config.policy, field)}
-        table = ListConfig(**{**shared, "mode": "author+list", "send": "auto"})
+        table = list_defaults(config.policy, mode="author+list", send="auto")
         # of lists that have no table the one stands for all
         policy = config.policy._replace(unknown_list="leave-out")
         config = config._replace(list={**config.list, _SOME_LIST: table}, policy=policy)

@@ -20,11 +20,11 @@ from itertools import islice
 from typing import NamedTuple
 
 from reviewbot.base import find_base
-from reviewbot.config import MODES, Config, ListConfig
+from reviewbot.config import MODES, Config, ListConfig, list_defaults
 from reviewbot.mail import has_diff, parse_subject
 from reviewbot.model import Address, BaseHow, Confidence, Mail, Patch, Series, Severity, Subject
 from reviewbot.recipients import NEVER, ROBOTS
-from reviewbot.selection import PathRule, Selection
+from reviewbot.selection import Selection, path_rules
 
 
 class Mode(StrEnum):
@@ -455,8 +455,7 @@ def terms_of(series: Series, config: Config, via: Collection[str]) -> Terms:
 
     tables: list[tuple[str, ListConfig]] = [(name, config.list[name]) for name in known]
     if config.policy.unknown_list != "leave-out":
-        shared = {field: getattr(config.policy, field) for field in ListConfig._fields if hasattr(config.policy, field)}
-        stranger = ListConfig(**{**shared, "mode": config.policy.unknown_list})
+        stranger = list_defaults(config.policy, mode=config.policy.unknown_list)
         tables += [(name, stranger) for name in unknown]
     modes = [(Mode(table.mode), name, table) for name, table in tables]
     mode, decided_by, decider = min(modes, key=lambda item: item[0].rank, default=(Mode.OFF, "", ListConfig()))
@@ -506,7 +505,7 @@ def selection_of(terms: Terms, config: Config) -> Selection:
         low=terms.confidence is Confidence.LOW,
         ignore=(*terms.ignore, *config.ignore),
         select=config.select,
-        per_path=tuple(PathRule(glob, *table) for glob, table in config.per_path.items()),
+        per_path=path_rules(config.per_path),
     )
 
 

@@ -41,6 +41,11 @@ class PathRule(NamedTuple):
     ignore: tuple[str, ...] = ()  # not these
 
 
+def path_rules(tables: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]) -> tuple[PathRule, ...]:
+    """The rules of [per-path] tables: (select, ignore) by glob."""
+    return tuple(PathRule(glob, select, ignore) for glob, (select, ignore) in tables.items())
+
+
 class Selection(NamedTuple):
     """What a person asked to see, or a list wants to get."""
 

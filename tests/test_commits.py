@@ -388,6 +388,15 @@ def test_hidden_files_are_shown_where_they_are_staged_and_many(world: World) -> 
     assert patch.unreadable == ()
 
 
+def test_what_an_attribute_hides_has_a_limit_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.write(".gitattributes", "*.c -diff\n")
+    world.write("mm/large.c", "int a;\n" * 2_000)
+    world.commit("mm: large")
+    monkeypatch.setattr(commits_module, "MAX_DIFF", 10_000)
+    (patch,) = read(world, "HEAD").patches
+    assert (patch.files, len(patch.unreadable)) == ((), 1)
+
+
 def test_a_diff_that_is_too_large_is_told_and_the_other_commits_are_reviewed(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,7 +21,7 @@ from reviewbot.model import Base, BaseHow, ConfigError, InputError, ReviewbotErr
 from reviewbot.output import render
 from reviewbot.output.text import Screen, clean
 from reviewbot.rule import CodeRule
-from reviewbot.selection import PathRule, Selection, matches, refused_suppressions, select
+from reviewbot.selection import Selection, matches, path_rules, refused_suppressions, select
 
 if TYPE_CHECKING:
     from reviewbot.baseline import Baseline
@@ -47,6 +47,11 @@ def say(args: argparse.Namespace, text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
+def _names(given: Sequence[str] | None) -> tuple[str, ...]:
+    """What an option that may be given several times, each time with commas, names."""
+    return tuple(name for names in given or () for name in names.split(","))
+
+
 def choose_rules(args: argparse.Namespace, config: Config, *, all_of: bool = False) -> list[CodeRule]:
     """The rules that --select and --ignore leave. Raises ConfigError for a name that is no rule, family or id.
 
@@ -54,8 +59,7 @@ def choose_rules(args: argparse.Namespace, config: Config, *, all_of: bool = Fal
     so that it can be told what the bot, which has a configuration of its own, would say.
     """
     rules = registry.load(config.rules)
-    chosen = tuple(name for names in args.select or () for name in names.split(","))
-    ignored = tuple(name for names in args.ignore or () for name in names.split(","))
+    chosen, ignored = _names(args.select), _names(args.ignore)
     lists = (name for one in config.list.values() for name in one.ignore)
     paths = (name for one in config.per_path.values() for name in (*one.select, *one.ignore))
     known = known_names(rules)
@@ -252,7 +256,7 @@ def run_review(
         select=() if args.select else config.select,
         ignore=config.ignore,
         known=known.known if known else {},
-        per_path=tuple(PathRule(glob, *table) for glob, table in config.per_path.items()),
+        per_path=path_rules(config.per_path),
     )
     return select(reviewed, selection)
 
@@ -288,12 +292,11 @@ def _with_tools(args: argparse.Namespace, config: Config, reviewed: Review, repo
     from reviewbot.tools import choose_tools, run_tools
 
     # the configuration's own `select` is about our rules: it does not silence a tool that it has itself
-    select_ = tuple(name for names in args.select or () for name in names.split(","))
-    ignore = (*(name for names in args.ignore or () for name in names.split(",")), *config.ignore)
-    chosen = choose_tools(config.tool, args.tool or (), select_, ignore)
+    wanted, ignore = _names(args.select), (*_names(args.ignore), *config.ignore)
+    chosen = choose_tools(config.tool, args.tool or (), wanted, ignore)
     ran = run_tools(
         chosen, reviewed.series, repository, told=lambda text: say(args, f"warning: {text}"), only=reviewed.only
-    ).wanted(select_, ignore)
+    ).wanted(wanted, ignore)
     return reviewed._replace(findings=(*reviewed.findings, *ran.findings), not_run=(*reviewed.not_run, *ran.not_run))
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from functools import cache
 from typing import NamedTuple
@@ -42,6 +42,8 @@ from reviewbot.tree import FACT_FILES, decode, facts_of, kernel_version, read_fa
 MAX_COMMITS = 20_000
 # A larger diff is not read, as no larger mail is (`mime.MAX_MAIL`): it takes thirty times as much memory.
 MAX_DIFF = 32 * 1024 * 1024
+# Paths in one command: 500 of 250 bytes are what any system takes.
+_MOST_PATHS = 500
 # How far below HEAD a prep branch without upstream may have its cover letter.
 _PREP_DEPTH = 500
 # b4 0.16, ez.py: MAGIC_MARKER; behind it stands JSON
@@ -215,11 +217,9 @@ class Repository:
         if not self._revisions(["HEAD"]):
             raise InputError("there is no commit yet: --staged reviews what is staged for the first")
         upstream = self._revisions(["@{upstream}..HEAD"])
-        if upstream and upstream[0].lstrip("^") == upstream[-1].lstrip("^"):
+        same = bool(upstream) and upstream[0].lstrip("^") == upstream[-1].lstrip("^")
+        if same:
             upstream = []  # nothing that it lacks
-            same = True
-        else:
-            same = False
         branch = self._branch()
         prep = self._prep(upstream, branch)
         if prep:
@@ -333,13 +333,8 @@ class Repository:
             if progress:
                 progress(number)
             counter = f" {number:0{width}}/{total}" if total > 1 or prep else ""
-            patch = _patch(commit, diff, number, f"[{brackets}{counter}] ")
-            if hidden := self._hidden(patch):
-                more = [
-                    line for paths in _chunks(hidden) for line in self._shown(paths, "diff-tree", "--root", commit.id)
-                ]
-                patch = _without(_patch(commit, [*(diff or ()), *more], number, f"[{brackets}{counter}] "), hidden)
-            patches.append(patch)
+            subject = f"[{brackets}{counter}] "
+            patches.append(self._complete(commit, diff, number, subject, "diff-tree", "--root", commit.id))
         cover = _cover(prep, f"[{brackets} {0:0{width}}/{total}] ", patches[0]) if prep else None
         subject = cover.subject.full if cover else patches[0].subject.full
         return Series(
@@ -369,11 +364,8 @@ class Repository:
         if not lines:
             raise InputError("nothing is staged: 'git add' what is to be reviewed")
         commit = _Commit("", (), Address("", ""), datetime.now(UTC), "(staged)\n")
-        patch = _patch(commit, lines if sum(map(len, lines)) <= MAX_DIFF else None, 1, "[PATCH] ")
-        if hidden := self._hidden(patch):
-            for paths in _chunks(hidden):
-                lines += self._shown(paths, "diff-index", "--cached", start)
-            patch = _without(_patch(commit, lines, 1, "[PATCH] "), hidden)
+        diff = lines if sum(map(len, lines)) <= MAX_DIFF else None
+        patch = self._complete(commit, diff, 1, "[PATCH] ", "diff-index", "--cached", start)
         base = self._base(head[0] if head else None, [patch])
         return Series(patch.subject.full, 1, 1, None, (patch,), base, warnings=tuple(_untold([patch])))
 
@@ -413,23 +405,39 @@ class Repository:
             raise GitError(f"git diff-tree lacks commit {ids[at][:12]}")
         yield self._commit(ids[-1]), held if size <= MAX_DIFF else None
 
-    def _hidden(self, patch: Patch) -> list[str]:
-        """Paths of files that an attribute (*.c -diff, binary) makes binary and that are text by git's own measure."""
-        return [diff.path for diff in patch.files if diff.binary and self._is_text(diff)]
+    def _complete(self, commit: _Commit, diff: list[bytes] | None, number: int, brackets: str, *words: str) -> Patch:
+        """The patch with the files that an attribute (*.c -diff, binary) hides: those are text by git's own measure.
+
+        `words` are the git command that shows the diff.
+        """
+        patch = _patch(commit, diff, number, brackets)
+        hidden = [one.path for one in patch.files if one.binary and self._is_text(one)]
+        if not hidden or diff is None:
+            return patch
+        lines, size = list(diff), sum(map(len, diff))
+        for n in range(0, len(hidden), _MOST_PATHS):
+            for line in self._shown(hidden[n : n + _MOST_PATHS], *words):
+                lines.append(line)
+                size += len(line)
+                if size > MAX_DIFF:
+                    return _patch(commit, None, number, brackets)
+        patch = _patch(commit, lines, number, brackets)
+        gone = frozenset(hidden)
+        return patch._replace(files=tuple(one for one in patch.files if not (one.binary and one.path in gone)))
 
     def _is_text(self, diff: FileDiff) -> bool:
         """No NUL in the first 8,000 bytes of either side: git's xdiff-interface.c, buffer_is_binary()."""
-        if not all((mode or "100").startswith("100") for mode in _modes(diff)):
+        if not _is_regular(diff):
             return False
         names = [name for name in (diff.old_id, diff.new_id) if name and name.strip("0")]
         raws = [self.blob(name) for name in names]
         return bool(raws) and all(raw is not None and b"\0" not in raw[:8000] for raw in raws)
 
-    def _shown(self, paths: Sequence[str], verb: str, *words: str) -> list[bytes]:
+    def _shown(self, paths: Sequence[str], verb: str, *words: str) -> Iterator[bytes]:
         """The diffs of such files, as they are without the attribute."""
         names = [f":(top,literal){path}" for path in paths]
         lines = self._lines(*_SET, verb, *_DIFF, "--text", *words, "--", *names)
-        return [line for line in lines if not re.fullmatch(rb"[0-9a-f]{40,64}", line)]
+        return (line for line in lines if not re.fullmatch(rb"[0-9a-f]{40,64}", line))
 
     def _lines(self, *words: str, given: bytes = b"") -> Iterator[bytes]:
         for line in stream(self.directory, *words, given=given, own=True):
@@ -455,7 +463,7 @@ class CommitFiles:
         """The files of a patch. Raises GitError where git cannot read the repository."""
         found: dict[int, Whole] = {}
         for n, diff in enumerate(patch.files):
-            if diff.binary or not diff.hunks or not all((mode or "100").startswith("100") for mode in _modes(diff)):
+            if diff.binary or not diff.hunks or not _is_regular(diff):
                 continue
             before, after = self._text(diff.old_path, diff.old_id), self._text(diff.new_path, diff.new_id)
             if (before is None) != (diff.old_path is None) or (after is None) != (diff.new_path is None):
@@ -485,20 +493,9 @@ class CommitFiles:
         return facts_of({path: read_facts(decode(raw)) for path, raw in raws.items()})
 
 
-def _modes(diff: FileDiff) -> tuple[str | None, str | None]:
-    return diff.old_mode, diff.new_mode
-
-
-def _chunks(paths: Sequence[str], size: int = 500) -> Iterator[Sequence[str]]:
-    """As many as fit into a command."""
-    for n in range(0, len(paths), size):
-        yield paths[n : n + size]
-
-
-def _without(patch: Patch, hidden: Collection[str]) -> Patch:
-    """Without what git said of hidden files before they were asked for."""
-    gone = frozenset(hidden)
-    return patch._replace(files=tuple(diff for diff in patch.files if not (diff.binary and diff.path in gone)))
+def _is_regular(diff: FileDiff) -> bool:
+    """No symbolic link and no submodule on either side."""
+    return all((mode or "100").startswith("100") for mode in (diff.old_mode, diff.new_mode))
 
 
 def _untold(patches: Sequence[Patch]) -> Iterator[str]:
@@ -508,7 +505,7 @@ def _untold(patches: Sequence[Patch]) -> Iterator[str]:
             if diff.binary and diff.path.endswith((".c", ".h")):
                 yield f"patch {patch.index}/{len(patches)}, {diff.path}: a binary file is not looked into"
             subproject = any(line.text.startswith("Subproject commit ") for hunk in diff.hunks for line in hunk.lines)
-            if _SUBMODULE in _modes(diff) or (subproject and len(diff.hunks) == 1):
+            if _SUBMODULE in (diff.old_mode, diff.new_mode) or (subproject and len(diff.hunks) == 1):
                 yield f"patch {patch.index}/{len(patches)}, {diff.path}: a submodule is not looked into"
 
 

@@ -243,16 +243,14 @@ def _show(text: str, pager: str) -> bool:
     if "\x1b]8;" in text and not _passes_links(pager, environment["LESS"]):
         text = _LINK.sub("", text)
     sys.stdout.flush()
+    # not SIG_IGN: what a process ignores, its children do, too; a handler is gone with their exec
+    before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
-        # started before ^C is ignored: what a process ignores, its children do, too
-        process = subprocess.Popen(["sh", "-c", pager], stdin=subprocess.PIPE, env=environment)
-    except OSError:
-        return False
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        with process:
+        with subprocess.Popen(["sh", "-c", pager], stdin=subprocess.PIPE, env=environment) as process:
             # it is no error to communicate() that the reader has seen enough
             process.communicate(text.encode(sys.stdout.encoding or "utf-8", "backslashreplace"))
+    except OSError:
+        return False
     finally:
         signal.signal(signal.SIGINT, before)
     return process.returncode not in (126, 127)  # the shell's word that it could not be run

@@ -14,9 +14,10 @@ from typing import NamedTuple, Protocol
 
 from reviewbot.c.code import MOST_TEXT, Code, Place, images
 from reviewbot.c.skeleton import Function, TooMuchError
+from reviewbot.dossier import Dossier, Needs, cover_patch
 from reviewbot.finding import TOO_LARGE, Fault, Finding, Fold, NotRun, Review, fingerprint, order
-from reviewbot.model import Applied, LineKind, Patch, Series, Severity
-from reviewbot.rule import CodeRule, Report
+from reviewbot.model import Applied, LineKind, Patch, Series, Severity, SpanKind
+from reviewbot.rule import Over, Report, Rule, SeriesReport
 
 # Reports of one rule in one file: nobody reads more, and a hostile patch has a hundred thousand.
 MOST = 1_000
@@ -39,20 +40,23 @@ class Files(Protocol):
 
 def review(
     series: Series,
-    rules: Sequence[CodeRule],
+    rules: Sequence[Rule],
     only: Collection[int] | None = None,
     files: Files | None = None,
     progress: Callable[[int], None] | None = None,
+    dossier: Dossier | None = None,
 ) -> Review:
     """Run the rules over the patches of a series. Every finding is in the result, `selection` says which are shown.
 
     `only` restricts it to the patches of these numbers; the others still tell which lines were moved. With `files` the
-    rules see whole files. `progress` is told how many patches are done.
+    rules see whole files. `progress` is told how many patches are done. `dossier` is what is known beyond the posting
+    itself; its tree must be one that `files` was applied to, so that it knows what the patches have made of it.
     """
     defined = _once(lambda: _definitions(series.patches))
     run = _Run(_removed(series.patches), [], [])
     findings: list[Finding] = []
-    live = [rule for rule in rules if rule.holds_for(series.base.version)]
+    holding = [rule for rule in rules if rule.holds_for(series.base.version)]
+    live = [rule for rule in holding if rule.over is Over.CODE]
     for done, patch in enumerate(series.patches):
         if progress:
             progress(done)
@@ -75,6 +79,8 @@ def review(
         budgets = _Budget(MOST_TEXT, MOST_WORK), _Budget(MOST_TEXT, MOST_WORK)
         for sides in zip(after, before, strict=True):
             findings.extend(_review_file(run, patch, *sides, live, *budgets))
+    over_series = [rule for rule in holding if rule.over is Over.SERIES]
+    findings.extend(_review_series(run, dossier or Dossier(series), over_series, only))
     not_run = tuple(dict.fromkeys(run.not_run))
     return Review(series, tuple(sorted(findings, key=order)), not_run, tuple(run.errors), len(rules), tuple(only or ()))
 
@@ -130,7 +136,7 @@ def _definitions(patches: Iterable[Patch]) -> frozenset[str]:
 
 
 def _review_file(
-    run: _Run, patch: Patch, after: Code, before: Code, rules: Sequence[CodeRule], wholes: _Budget, hunks: _Budget
+    run: _Run, patch: Patch, after: Code, before: Code, rules: Sequence[Rule], wholes: _Budget, hunks: _Budget
 ) -> Iterator[Finding]:
     diff = after.diff
     if diff is None or diff.new_path is None or diff.binary or not diff.hunks:
@@ -186,6 +192,77 @@ def _review_file(
         run.not_run.append(NotRun(TOO_LARGE, why))
 
 
+# What is said of a rule over a series that lacks something: what is merely not configured is not missed.
+_NEEDS = {Needs.HISTORY: "needs an archive", Needs.TREE: "needs --tree"}
+
+
+def _review_series(
+    run: _Run, dossier: Dossier, rules: Sequence[Rule], only: Collection[int] | None
+) -> Iterator[Finding]:
+    series = dossier.series
+    if not series.patches or any(patch.reply for patch in series.patches):
+        return  # a draft in a discussion is no posting
+    texts: list[str] | None = None
+    for rule in rules:
+        if rule.rerolls and series.revision < 2:
+            continue
+        if rule.words:
+            texts = texts if texts is not None else list(_texts(series))
+            if not any(word in text for text in texts for word in rule.words):
+                continue
+        if not dossier.has(rule.needs):
+            if rule.needs in _NEEDS:
+                run.not_run.append(NotRun(rule.name, _NEEDS[Needs(rule.needs)]))
+            continue
+        occurrences: Counter[tuple[str, ...]] = Counter()
+        try:
+            for number, report in enumerate(rule.check(dossier)):
+                if number == MOST:
+                    run.not_run.append(NotRun(rule.name, f"stopped after {MOST} findings"))
+                    break
+                if only is None or not report.patch.index or report.patch.index in only:
+                    yield _series_finding(rule, report, occurrences)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
+            first = series.patches[0]
+            message = f"rule {rule.name} failed: {type(error).__name__}: {error}"
+            run.errors.append(Fault(first.mail, first.index, 0, message, "", rule.name))
+
+
+def _texts(series: Series) -> Iterator[str]:
+    """What the words of rules over a series are looked for in."""
+    if series.cover:
+        cover = cover_patch(series.cover)
+        yield f"{cover.subject.full}\n{cover.message}"
+    for patch in series.patches:
+        yield f"{patch.subject.full}\n{patch.message}\n{patch.notes}"
+        for diff in patch.files:
+            for hunk in diff.hunks:
+                yield "\n".join(line.text for line in hunk.lines)
+
+
+def _series_finding(rule: Rule, report: SeriesReport, occurrences: Counter[tuple[str, ...]]) -> Finding:
+    path = report.span.path if report.span.kind in (SpanKind.SOURCE, SpanKind.REMOVED) else report.span.kind
+    key = (path, *(report.identity or report.span.text.split()))
+    occurrence = occurrences[key]
+    occurrences[key] += 1
+    return Finding(
+        rule=rule.name,
+        severity=report.severity or rule.severity,
+        confidence=rule.confidence,
+        message=report.message[:LONGEST],
+        span=report.span,
+        related=report.related,
+        places=(),
+        suggestion=report.suggestion,
+        patch=report.patch,
+        function=None,
+        fingerprint=fingerprint(rule.name, path, None, key[1:], occurrence),
+        rule_id=rule.id,
+        yields_to=rule.yields_to,
+        notes=report.notes,
+    )
+
+
 def _lacking(why: str, code: Code) -> str:
     """ "needs --tree" is no advice where a tree is given."""
     if not code.applied:
@@ -194,7 +271,7 @@ def _lacking(why: str, code: Code) -> str:
     return why.replace("needs --tree", f"{instead} {code.path}")
 
 
-def run_rule(rule: CodeRule, code: Code) -> tuple[list[Report], str | None]:
+def run_rule(rule: Rule, code: Code) -> tuple[list[Report], str | None]:
     """What a rule reports of one side of a file, and why it was stopped, None where it came to its end.
 
     A place that is reached on two ways is one report.
@@ -233,7 +310,7 @@ def _before(reports: Sequence[Report], after: Code, before: Code) -> Counter[tup
 
 
 def _moved_here(
-    rule: CodeRule, reports: Sequence[Report], after: Code, before: Code, removed: frozenset[str]
+    rule: Rule, reports: Sequence[Report], after: Code, before: Code, removed: frozenset[str]
 ) -> Counter[tuple[str, ...]]:
     """What the rule said, before the patch, of code that the patch has moved here from its other files."""
     found: Counter[tuple[str, ...]] = Counter()
@@ -271,7 +348,7 @@ def _function_moved(report: Report, code: Code, removed: frozenset[str]) -> bool
 
 
 def _findings(
-    rule: CodeRule,
+    rule: Rule,
     patch: Patch,
     sides: tuple[Code, Code],
     reports: list[Report],
@@ -317,7 +394,7 @@ def _findings(
         )
 
 
-def _fold(rule: CodeRule, report: Report) -> Fold:
+def _fold(rule: Rule, report: Report) -> Fold:
     if rule.build and report.severity is None:  # what is less than the rule's own severity does build
         return Fold.BUILD
     return Fold.SERIES if rule.style else Fold.PATCH

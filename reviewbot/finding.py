@@ -43,6 +43,8 @@ class Finding(NamedTuple):
     shown: bool = True
     why_not_shown: str | None = None  # None while shown
     fixable: bool = False  # the suggestion says the same in every case: it may be applied without a person's look
+    notes: tuple[str, ...] = ()  # lines to be printed below it: whose remark it is, and where that can be read
+    resolved_by: int | None = None  # index of the later patch of the series behind which it is gone; None: it stays
 
 
 # What stands for a rule in a NotRun: why a tree is not used, and a file that is not known from it.

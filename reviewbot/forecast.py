@@ -12,6 +12,7 @@ from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
 from reviewbot.config import Config, list_defaults
+from reviewbot.dossier import cover_patch
 from reviewbot.finding import Finding, Forecast, Review, Silence
 from reviewbot.model import Address, Patch, Series
 from reviewbot.policy import Reason, Terms, is_list, judge_series, selection_of, terms_of
@@ -36,6 +37,9 @@ def forecast(review: Review, config: Config, addresses: Collection[str] = ()) ->
     terms = terms_of(series, config, lists)
     patches = dict(zip((patch.index for patch in _mailed(review.series)), series.patches, strict=True))
     numbers = {patch.index: index for index, patch in patches.items()}
+    if series.cover:
+        patches[0] = cover_patch(series.cover)
+        numbers[0] = 0
     findings = tuple(
         finding._replace(patch=patches[finding.patch.index]) for finding in review.findings if finding.rule_id
     )

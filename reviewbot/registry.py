@@ -25,9 +25,9 @@ from types import ModuleType
 from typing import Any, NamedTuple, TypeVar
 
 import reviewbot.checks
-from reviewbot.c.code import Code
+from reviewbot.dossier import Needs
 from reviewbot.model import Confidence, ConfigError, InputError, NotFoundError, Severity
-from reviewbot.rule import Check, CodeRule, Report, Scope
+from reviewbot.rule import Over, Rule, Scope
 
 T = TypeVar("T")
 GROUP = "reviewbot.checks"  # of entry points
@@ -54,7 +54,7 @@ class Family(NamedTuple):
     root: str = ""  # the rule directory; '' where Python itself finds the package
 
 
-def load(directories: Sequence[str] = ()) -> tuple[CodeRule, ...]:
+def load(directories: Sequence[str] = ()) -> tuple[Rule, ...]:
     """All rules: ours by name, then those of installed distributions and of the user's directories.
 
     `directories` are absolute or begin with ~. A rule's module is imported when the rule is run: sixty would take
@@ -65,7 +65,7 @@ def load(directories: Sequence[str] = ()) -> tuple[CodeRule, ...]:
 
 
 @cache
-def _load(directories: tuple[str, ...]) -> tuple[CodeRule, ...]:
+def _load(directories: tuple[str, ...]) -> tuple[Rule, ...]:
     state = _state()
     ours = _packaged(state)
     rules = (*ours, *_others(directories, state, ours))
@@ -73,10 +73,10 @@ def _load(directories: tuple[str, ...]) -> tuple[CodeRule, ...]:
     return rules
 
 
-_loaded: dict[str, CodeRule] = {}
+_loaded: dict[str, Rule] = {}
 
 
-def known(name: str) -> CodeRule | None:
+def known(name: str) -> Rule | None:
     """The rule of that name among all that this process has loaded; None where there is none.
 
     For who prints a finding, and does not know which directories its rule was looked for in.
@@ -86,7 +86,7 @@ def known(name: str) -> CodeRule | None:
     return _loaded.get(name)
 
 
-def find(name: str, directories: Sequence[str] = ()) -> CodeRule:
+def find(name: str, directories: Sequence[str] = ()) -> Rule:
     """The rule of that name or id. Raises NotFoundError, which names the nearest one."""
     rules = load(directories)
     for rule in rules:
@@ -98,12 +98,12 @@ def find(name: str, directories: Sequence[str] = ()) -> CodeRule:
     raise NotFoundError(f"no rule is named '{name}'" + (f", did you mean '{near[0]}'?" if near else ""))
 
 
-def origin(rule: CodeRule) -> str:
+def origin(rule: Rule) -> str:
     """Where a rule comes from: "reviewbot", a distribution's name and version, or the user's directory."""
     return _home(rule).origin
 
 
-def page(rule: CodeRule) -> str:
+def page(rule: Rule) -> str:
     """The rule's page: its documentation and its test. Raises NotFoundError where there is none, InputError."""
     name = _page_name(rule)
     try:
@@ -114,7 +114,7 @@ def page(rule: CodeRule) -> str:
         raise InputError(f"cannot read '{name}': not UTF-8") from error
 
 
-def has_page(rule: CodeRule) -> bool:
+def has_page(rule: Rule) -> bool:
     """There is a page beside the rule."""
     return os.path.exists(_page_name(rule))
 
@@ -143,7 +143,7 @@ def _own(family: str) -> Family:
     return Family(family.replace("_", "-"), f"reviewbot.checks.{family}", directory, PACKAGED)
 
 
-def _packaged(state: _State) -> tuple[CodeRule, ...]:
+def _packaged(state: _State) -> tuple[Rule, ...]:
     families = {family: _own(family) for family in _families()}
     # the state has more directories than those
     files = [(families[label], name[:-3]) for label, name, _, _ in state if label in families and name[0] != "_"]
@@ -160,12 +160,12 @@ class _Later:
     def __init__(self, family: Family, stem: str) -> None:
         self.family, self.name = family, stem
 
-    def __call__(self, code: Code) -> Iterable[Report]:
-        check: Check = _module(self.family, self.name).check.check
-        return check(code)
+    def __call__(self, given: Any) -> Iterable[Any]:
+        check: Callable[[Any], Iterable[Any]] = _module(self.family, self.name).check.check
+        return check(given)
 
 
-def _lost(_: Code) -> Iterable[Report]:
+def _lost(_: Any) -> Iterable[Any]:
     raise AssertionError("the check of a rule is imported by _Later")
 
 
@@ -186,13 +186,13 @@ def _top(root: str) -> str:
     return name
 
 
-def _home(rule: CodeRule) -> Family:
+def _home(rule: Rule) -> Family:
     if isinstance(rule.check, _Later):
         return rule.check.family
     return _own(rule.name.split("/")[0].replace("-", "_"))
 
 
-def _page_name(rule: CodeRule) -> str:
+def _page_name(rule: Rule) -> str:
     return os.path.join(_home(rule).directory, rule.name.split("/")[1].replace("-", "_") + ".md")
 
 
@@ -230,13 +230,13 @@ def _evidence(directories: tuple[str, ...]) -> dict[str, tuple[Evidence, ...]]:
 # -- the rules of others ------------------------------------------------------------------------------------------
 
 
-def _others(directories: Sequence[str], state: _State, ours: Sequence[CodeRule]) -> Sequence[CodeRule]:
+def _others(directories: Sequence[str], state: _State, ours: Sequence[Rule]) -> Sequence[Rule]:
     """The rules of installed distributions and of the user's directories, by name."""
     roots = _roots(directories)
     # our own files are in the key: what they declare decides what a note looks like, and which names are taken
     key = (state, _search_path(), tuple((root, tuple(families)) for root, families in roots))
 
-    def read(note: tuple[Any, ...]) -> list[CodeRule] | None:
+    def read(note: tuple[Any, ...]) -> list[Rule] | None:
         families, further, stamps, rules = note
         homes = [Family(*family) for family in families]
         if stamps != _stamps(homes, further):
@@ -374,7 +374,7 @@ def _declared(family: Family, stem: str) -> tuple[Any, ...]:
         raise ConfigError(
             f"cannot load rule '{name}' of {family.origin}: {_line(error)} ({where}); {_way_out(family)}"
         ) from error
-    if not isinstance(rule, CodeRule):
+    if not isinstance(rule, Rule):
         raise ConfigError(
             f"'{file}' has no 'check' made by @code_rule (a helper's name begins with '_'); {_way_out(family)}"
         )
@@ -393,18 +393,20 @@ def _declared(family: Family, stem: str) -> tuple[Any, ...]:
     return packed
 
 
-def _wrong(rule: CodeRule) -> str | None:
+def _wrong(rule: Rule) -> str | None:
     """What makes it no rule that others could name, or that would ever run; None for nothing."""
     if not (rule.id.isascii() and rule.id.isalnum() and rule.id.isupper() and rule.id[-1].isdecimal()):
         return f"the id '{rule.id}' is not of capitals and digits, such as XY01"
-    if not rule.words or not all(isinstance(word, str) and word for word in rule.words):
+    code = rule.over is Over.CODE
+    if (code and not rule.words) or not all(isinstance(word, str) and word for word in rule.words):
         return "'words' must hold the words without which it cannot find anything"
-    if rule.needs not in ("diff", "file", "tree"):
-        return f"it needs '{rule.needs}', which is none of diff, file and tree"
+    needs = ("diff", "file", "tree") if code else tuple(Needs)
+    if rule.needs not in needs:
+        return f"it needs '{rule.needs}', which is none of {', '.join(needs[:-1])} and {needs[-1]}"
     return None if rule.summary else "the module's docstring must say in a line what is wrong"
 
 
-def _refuse_twins(ours: Sequence[CodeRule], others: Sequence[CodeRule]) -> None:
+def _refuse_twins(ours: Sequence[Rule], others: Sequence[Rule]) -> None:
     """Raises ConfigError for a name or an id that is taken: to suppress the one rule would silence the other."""
     seen = {word: rule for rule in ours for word in (rule.name, rule.id)}
     for rule in others:
@@ -542,21 +544,22 @@ def _remember(name: str, key: Any, value: Any) -> None:
                 os.unlink(temporary)
 
 
-def _pack(rule: CodeRule) -> tuple[Any, ...]:
+def _pack(rule: Rule) -> tuple[Any, ...]:
     plain = (getattr(rule, name) for name in _PLAIN)
-    return str(rule.severity), str(rule.confidence), tuple(rule.scope), *plain
+    return str(rule.severity), str(rule.confidence), tuple(rule.scope), str(rule.over), *plain
 
 
-def _unpack(values: tuple[Any, ...]) -> CodeRule:
-    severity, confidence, scope, *plain = values
-    return CodeRule(
+def _unpack(values: tuple[Any, ...]) -> Rule:
+    severity, confidence, scope, over, *plain = values
+    return Rule(
         severity=Severity(severity),
         confidence=Confidence(confidence),
         scope=Scope(*scope),
+        over=Over(over),
         check=_lost,
         **dict(zip(_PLAIN, plain, strict=True)),
     )
 
 
 # what marshal writes as it is
-_PLAIN = tuple(name for name in CodeRule._fields if name not in ("severity", "confidence", "scope", "check"))
+_PLAIN = tuple(name for name in Rule._fields if name not in ("severity", "confidence", "scope", "check", "over"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a rule is: Rule, Report, Scope and the decorator that makes a rule of a function.
+"""What a rule is: Rule, Scope, what it yields, and the decorators that make a rule of a function.
 
 Belongs here: what a rule declares of itself. What every rule would otherwise have to do (base gate,
 scope, moves, causation) is the engine's. Pure.
@@ -8,11 +8,15 @@ scope, moves, causation) is the engine's. Pure.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reviewbot.base import parse_version
 from reviewbot.c.code import Code, Place
-from reviewbot.model import Confidence, Severity
+from reviewbot.model import Confidence, Patch, Severity, Span
+
+if TYPE_CHECKING:
+    from reviewbot.dossier import Dossier
 
 
 class Scope(NamedTuple):
@@ -53,11 +57,37 @@ class Report(NamedTuple):
     identity: Sequence[Place] = ()  # what makes it the same report before and after a patch, where that is not `at`
 
 
+class SeriesReport(NamedTuple):
+    """What a rule over a series yields: where it is to be said, and one phrase.
+
+    `patch` is the mail to answer; the cover letter is patch 0 (`dossier.cover_patch`). `notes` are lines to be printed
+    below it, such as where the remark is that nobody took up. `identity` makes it the same finding in the next
+    revision; where it is empty, the text at `span` does.
+    """
+
+    patch: Patch
+    span: Span
+    message: str
+    related: tuple[tuple[Span, str], ...] = ()  # of the same patch
+    notes: tuple[str, ...] = ()
+    suggestion: str | None = None
+    severity: Severity | None = None
+    identity: tuple[str, ...] = ()
+
+
+class Over(StrEnum):
+    """What a rule is shown."""
+
+    CODE = "code"  # a file of a patch, before and after it
+    SERIES = "series"  # all patches, and what is known of them: earlier revisions, answers, a tree, other series
+
+
 Check = Callable[[Code], Iterable[Report]]
+SeriesCheck = Callable[["Dossier"], Iterable[SeriesReport]]
 
 
-class CodeRule(NamedTuple):
-    """A rule over C. Its name comes from its file's place (`registry`), so that it cannot misname itself."""
+class Rule(NamedTuple):
+    """A rule. Its name comes from its file's place (`registry`), so that it cannot misname itself."""
 
     name: str  # lock-drop/stale-vma
     id: str  # DR06
@@ -68,12 +98,14 @@ class CodeRule(NamedTuple):
     scope: Scope
     words: tuple[str, ...]  # not run on a file diff that contains none of these
     style: bool  # about a line as such: a line that the series only moves is not reported
-    needs: str  # "diff", "file" or "tree"
+    needs: str  # "diff", "file" or "tree"; of a rule over a series one of dossier.Needs
     yields_to: tuple[str, ...]  # not shown on a line of which one of these rules speaks
     build: bool  # what it finds does not build on a kernel that it holds for: one comment a series will do
     summary: str
-    check: Check
+    check: Callable[[Any], Iterable[Any]]  # Check or SeriesCheck, as `over` says
     fix: bool = False  # its suggestions are safe: they change nothing but what they say
+    over: Over = Over.CODE
+    rerolls: bool = False  # over a series: only where it is not the first revision
 
     def holds_for(self, version: tuple[int, int] | None) -> bool:
         """The base gate; an unknown version is taken for a current one."""
@@ -96,7 +128,7 @@ def code_rule(
     yields_to: Sequence[str] = (),
     build: bool = False,
     fix: bool = False,
-) -> Callable[[Check], CodeRule]:
+) -> Callable[[Check], Rule]:
     """Make a rule of a function from Code to Reports.
 
     `since` and `until` are kernel versions ("v5.8"); `words` must be such that every report needs one of them in
@@ -106,11 +138,10 @@ def code_rule(
     if isinstance(words, str):
         raise TypeError("words must be a list of words, not one string")
 
-    def make(check: Check) -> CodeRule:
-        family, stem = check.__module__.split(".")[-2:]
-        doc = check.__globals__.get("__doc__") or ""
-        return CodeRule(
-            name=f"{family}/{stem}".replace("_", "-"),
+    def make(check: Check) -> Rule:
+        name, summary = _declared(check)
+        return Rule(
+            name=name,
             id=id,
             severity=severity,
             confidence=confidence,
@@ -122,9 +153,59 @@ def code_rule(
             needs=needs,
             yields_to=tuple(yields_to),
             build=build,
-            summary=doc.strip().split("\n")[0].rstrip("."),
+            summary=summary,
             check=check,
             fix=fix,
         )
 
     return make
+
+
+def series_rule(
+    severity: Severity,
+    *,
+    id: str,  # noqa: A002 - the rule book's word
+    words: Sequence[str] = (),
+    needs: str = "series",
+    rerolls: bool = False,
+    since: str | None = None,
+    until: str | None = None,
+    confidence: Confidence = Confidence.LOW,
+    yields_to: Sequence[str] = (),
+) -> Callable[[SeriesCheck], Rule]:
+    """Make a rule of a function from Dossier to SeriesReports.
+
+    `words`, where there are any, must be such that every report needs one of them in a mail of the posting: its
+    subject, message or diff. `needs` is one of dossier.Needs; a rule is not run where the dossier lacks it. `rerolls`
+    keeps it from first revisions. Raises ValueError for a version that is none.
+    """
+
+    def make(check: SeriesCheck) -> Rule:
+        name, summary = _declared(check)
+        return Rule(
+            name=name,
+            id=id,
+            severity=severity,
+            confidence=confidence,
+            since=parse_version(since) if since else None,
+            until=parse_version(until) if until else None,
+            scope=KERNEL,
+            words=tuple(words),
+            style=False,
+            needs=needs,
+            yields_to=tuple(yields_to),
+            build=False,
+            summary=summary,
+            check=check,
+            over=Over.SERIES,
+            rerolls=rerolls,
+        )
+
+    return make
+
+
+def _declared(check: Callable[..., object]) -> tuple[str, str]:
+    """Name and summary of a rule: its file's place and docstring."""
+    family, stem = check.__module__.split(".")[-2:]
+    doc = str(getattr(check, "__globals__", {}).get("__doc__") or "")
+    return f"{family}/{stem}".replace("_", "-"), doc.strip().split("\n")[0].rstrip(".")

@@ -37,7 +37,7 @@ from reviewbot.model import (
     Subject,
     Whole,
 )
-from reviewbot.rule import CodeRule
+from reviewbot.rule import Rule
 
 DEFAULT_PATH = "drivers/misc/lumen/lumen.c"
 DEFAULT_BASE = "6.12"
@@ -305,14 +305,14 @@ class Tree:
         return Applied(found, None)
 
 
-def run(rules: Sequence[CodeRule], block: Block, view: View) -> Review:
+def run(rules: Sequence[Rule], block: Block, view: View) -> Review:
     """The review of a block. A file of which nothing is missing is known as whole."""
     posting, _ = series(block, view)
     whole = {file.path for file in block.files if view is View.TREE and file.whole}
     return review(posting, rules, files=Tree(whole))
 
 
-def findings(rule: CodeRule, block: Block, view: View) -> list[tuple[Row, Finding]]:
+def findings(rule: Rule, block: Block, view: View) -> list[tuple[Row, Finding]]:
     """What a rule finds in a block and would show: each finding with the row it stands on. A rule must not raise."""
     result = run([rule], block, view)
     if result.errors:
@@ -325,7 +325,7 @@ def findings(rule: CodeRule, block: Block, view: View) -> list[tuple[Row, Findin
     ]
 
 
-def differences(rule: CodeRule, block: Block, view: View) -> list[str]:
+def differences(rule: Rule, block: Block, view: View) -> list[str]:
     """What a block promises and the rule does not do, or does unasked; one sentence each."""
     found = findings(rule, block, view)
     texts = {row.number: row.text.strip() for row in block.rows()}

@@ -18,7 +18,7 @@ from reviewbot.mail import local_series
 from reviewbot.mime import parse_mail
 from reviewbot.model import Confidence, ConfigError, InputError, NotFoundError, ReviewbotError, Series, Severity
 from reviewbot.output.text import summary
-from reviewbot.rule import CodeRule, Report, Scope
+from reviewbot.rule import Report, Rule, Scope
 from reviewbot.selection import Selection, select
 
 OLD, RAW = "test/old", "test/raw"
@@ -26,7 +26,7 @@ OLD_LINE, RAW_LINE = "old(mm);", "raw(mm);"
 ENTRY = "0123456789abcdef\tvma/x\tmm/x.c\twhat is wrong\tmm: x"
 
 
-def rule(name: str) -> CodeRule:
+def rule(name: str) -> Rule:
     """A rule that reports every call of the second half of its name."""
     word = name.split("/")[1]
 
@@ -34,7 +34,7 @@ def rule(name: str) -> CodeRule:
         for call in code.calls(word):
             yield Report(call.tokens, f"{word}() is called")
 
-    return CodeRule(
+    return Rule(
         name=name, id=word, severity=Severity.ERROR, confidence=Confidence.HIGH, since=None, until=None, scope=Scope(),
         words=(word,), style=False, needs="diff", yields_to=(), build=False, summary="x", check=calls,
     )  # fmt: skip

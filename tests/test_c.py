@@ -24,7 +24,7 @@ from reviewbot.c.pattern import Match, Pattern, closing, matching, split_argumen
 from reviewbot.c.skeleton import Function, Statement, StatementKind, parse
 from reviewbot.c.tokens import Comment, Kind, Token, comment_head, tokenize
 from reviewbot.model import Line, LineKind, Severity
-from reviewbot.rule import CodeRule, Scope
+from reviewbot.rule import Rule, Scope
 
 RULES = registry.load()
 BLOCKS = tuple(block for rule in RULES if registry.has_page(rule) for block in blocks(rule.name, registry.page(rule)))
@@ -464,7 +464,7 @@ def _relay(rows: Sequence[Row]) -> Iterator[Row]:
             yield replace(row, text="\t" + word)
 
 
-def fingerprints(rule: CodeRule, block: Block, view: View) -> Counter[tuple[str, str, Severity]]:
+def fingerprints(rule: Rule, block: Block, view: View) -> Counter[tuple[str, str, Severity]]:
     # that a line was moved is about lines
     return Counter((f.fingerprint, f.message, f.severity) for _, f in findings(rule._replace(style=False), block, view))
 
@@ -474,7 +474,7 @@ OF_LINES = frozenset(("vma/find-vma-as-lookup", "vma/removed-list-field"))
 
 
 @pytest.mark.parametrize("rule", [r for r in RULES if r.name not in OF_LINES], ids=lambda rule: rule.name)
-def test_one_token_a_line_gives_the_same_findings(rule: CodeRule) -> None:
+def test_one_token_a_line_gives_the_same_findings(rule: Rule) -> None:
     compared = 0
     for block in blocks(rule.name, registry.page(rule)):
         for view in View:
@@ -551,7 +551,7 @@ def as_string(text: str) -> str:
 
 @pytest.mark.parametrize("wrap", [as_comment, as_line_comment, as_string], ids=lambda wrap: wrap.__name__)
 @pytest.mark.parametrize("rule", [r for r in RULES if r.name != "mmap-lock/stale-name"], ids=lambda rule: rule.name)
-def test_the_inside_of_a_comment_or_string_is_no_code(rule: CodeRule, wrap: object) -> None:
+def test_the_inside_of_a_comment_or_string_is_no_code(rule: Rule, wrap: object) -> None:
     assert callable(wrap)
     speaks_of_comments = rule.name == "mmap-lock/unknown-api"  # with a note
     if speaks_of_comments and wrap is not as_string:

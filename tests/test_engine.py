@@ -19,7 +19,7 @@ from reviewbot.finding import TOO_LARGE, Finding, Review
 from reviewbot.mail import local_series
 from reviewbot.mime import parse_mail
 from reviewbot.model import Applied, Confidence, Patch, Series, Severity, SpanKind, Whole
-from reviewbot.rule import CodeRule, Report, Scope, code_rule
+from reviewbot.rule import Report, Rule, Scope, code_rule
 from reviewbot.selection import Selection, select, suppressed
 
 ALL = Selection(strict=True)
@@ -27,14 +27,14 @@ ALL = Selection(strict=True)
 
 def rule(
     name: str = "test/bad", word: str = "bad", check: Callable[[Code], Iterator[Report]] | None = None, **more: Any
-) -> CodeRule:
-    """A rule that reports every call of `word`; `more` are fields of CodeRule."""
+) -> Rule:
+    """A rule that reports every call of `word`; `more` are fields of Rule."""
 
     def calls(code: Code) -> Iterator[Report]:
         for call in code.calls(word):
             yield Report(call.tokens, f"{word}() is called")
 
-    made = CodeRule(
+    made = Rule(
         name=name, id="T01", severity=Severity.ERROR, confidence=Confidence.HIGH, since=None, until=None,
         scope=Scope(), words=(word,), style=False, needs="diff", yields_to=(), build=False, summary="x",
         check=check or calls,
@@ -64,7 +64,7 @@ def posted(*diffs: str, subject: str = "[PATCH{}] mm: x", notes: str = "", heade
     return series
 
 
-def found(series: Series, *rules: CodeRule) -> tuple[Finding, ...]:
+def found(series: Series, *rules: Rule) -> tuple[Finding, ...]:
     """What the rules find that was not there before."""
     reviewed = review(series, rules)
     assert reviewed.errors == ()

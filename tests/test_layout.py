@@ -22,7 +22,7 @@ EXAMPLE = ROOT / "tests" / "data" / "example.mbox"
 # Imports run downwards or within a rank. A name stands for a module or a package of reviewbot.
 RANKS = (
     ("model",),
-    ("base", "diff", "finding", "mail", "mime"),
+    ("base", "diff", "dossier", "finding", "mail", "mime"),
     ("c",),
     ("kernel", "rule"),
     ("locks",),

@@ -16,7 +16,7 @@ from pages import Block, View, blocks, differences
 from reviewbot import registry
 from reviewbot.c.code import Code
 from reviewbot.model import Severity
-from reviewbot.rule import CodeRule, Report
+from reviewbot.rule import Report, Rule
 
 RULES = registry.load()
 each_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
@@ -30,11 +30,11 @@ ANYWHERE = frozenset(
 OWN_GATE = frozenset(("gup/internal-flag-outside-mm",))
 
 
-def page(rule: CodeRule) -> tuple[Block, ...]:
+def page(rule: Rule) -> tuple[Block, ...]:
     return blocks(rule.name, registry.page(rule))
 
 
-def passes(rule: CodeRule, block: Block, view: View) -> bool:
+def passes(rule: Rule, block: Block, view: View) -> bool:
     """The block comes true; a rule that raises fails it."""
     try:
         return not differences(rule, block, view)
@@ -42,7 +42,7 @@ def passes(rule: CodeRule, block: Block, view: View) -> bool:
         return False
 
 
-def noticed(rule: CodeRule, mutant: CodeRule, mutants: Sequence[Block] = ()) -> bool:
+def noticed(rule: Rule, mutant: Rule, mutants: Sequence[Block] = ()) -> bool:
     """A block of the page comes true with the rule and not with the mutant (over the mutated blocks, where given)."""
     found = page(rule)
     return any(
@@ -66,7 +66,7 @@ def shouting(code: Code) -> Iterator[Report]:
 
 
 @each_rule
-def test_a_rule_that_finds_nothing_fails_every_marked_block_and_no_other(rule: CodeRule) -> None:
+def test_a_rule_that_finds_nothing_fails_every_marked_block_and_no_other(rule: Rule) -> None:
     broken = rule._replace(check=silent)
     for block in page(rule):
         failed = any(differences(broken, block, view) for view in View)
@@ -74,44 +74,44 @@ def test_a_rule_that_finds_nothing_fails_every_marked_block_and_no_other(rule: C
 
 
 @each_rule
-def test_a_rule_that_finds_everything_fails_its_page(rule: CodeRule) -> None:
+def test_a_rule_that_finds_everything_fails_its_page(rule: Rule) -> None:
     assert noticed(rule, rule._replace(check=shouting))
 
 
 @pytest.mark.parametrize("rule", [r for r in RULES if r.since and r.name not in OWN_GATE], ids=lambda rule: rule.name)
-def test_a_rule_without_its_base_gate_fails_its_page(rule: CodeRule) -> None:
+def test_a_rule_without_its_base_gate_fails_its_page(rule: Rule) -> None:
     assert noticed(rule, rule._replace(since=None))
 
 
 @each_rule
-def test_a_rule_for_later_kernels_only_fails_its_page(rule: CodeRule) -> None:
+def test_a_rule_for_later_kernels_only_fails_its_page(rule: Rule) -> None:
     assert noticed(rule, rule._replace(since=(99, 0)))
 
 
 @pytest.mark.parametrize("rule", [r for r in RULES if r.style], ids=lambda rule: rule.name)
-def test_a_rule_that_reports_moved_lines_fails_its_page(rule: CodeRule) -> None:
+def test_a_rule_that_reports_moved_lines_fails_its_page(rule: Rule) -> None:
     assert noticed(rule, rule._replace(style=False))
 
 
 @each_rule
-def test_a_rule_of_another_severity_fails_its_page(rule: CodeRule) -> None:
+def test_a_rule_of_another_severity_fails_its_page(rule: Rule) -> None:
     assert all(noticed(rule, rule._replace(severity=other)) for other in Severity if other is not rule.severity)
 
 
 @pytest.mark.parametrize(
     "rule", [r for r in RULES if not r.scope.include and r.name not in ANYWHERE], ids=lambda rule: rule.name
 )
-def test_a_rule_that_looks_into_excluded_files_fails_its_page(rule: CodeRule) -> None:
+def test_a_rule_that_looks_into_excluded_files_fails_its_page(rule: Rule) -> None:
     assert noticed(rule, rule._replace(scope=rule.scope._replace(exclude=(), suffixes=("",))))
 
 
 @pytest.mark.parametrize("rule", [r for r in RULES if r.scope.include], ids=lambda rule: rule.name)
-def test_a_rule_that_looks_into_files_not_included_fails_its_page(rule: CodeRule) -> None:
+def test_a_rule_that_looks_into_files_not_included_fails_its_page(rule: Rule) -> None:
     assert noticed(rule, rule._replace(scope=rule.scope._replace(include=())))
 
 
 @each_rule
-def test_every_word_that_a_rule_looks_for_is_needed_by_its_page(rule: CodeRule) -> None:
+def test_every_word_that_a_rule_looks_for_is_needed_by_its_page(rule: Rule) -> None:
     """Misspelt in the page, each word of the rule's pre-filter leaves a line that is no longer found."""
     for word in rule.words:
         end = r"(?![A-Za-z0-9])" if word[-1].isalnum() else ""

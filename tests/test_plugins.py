@@ -25,7 +25,7 @@ from pages import View, blocks, differences, run
 from reviewbot import registry
 from reviewbot.model import ConfigError, NotFoundError
 from reviewbot.registry import find, load, origin
-from reviewbot.rule import CodeRule
+from reviewbot.rule import Rule
 
 ROOT = Path(__file__).resolve().parents[1]
 PLUGIN = ROOT / "tests" / "plugin"
@@ -107,7 +107,7 @@ def _forget() -> None:
     registry._loaded.clear()
 
 
-def of_others(*directories: Path | str) -> list[CodeRule]:
+def of_others(*directories: Path | str) -> list[Rule]:
     """The rules that are not ours."""
     return [known for known in load([str(directory) for directory in directories]) if origin(known) != "reviewbot"]
 
@@ -122,7 +122,7 @@ def refusal(*directories: Path | str) -> str:
     return text
 
 
-def said(rules: Sequence[CodeRule], text: str) -> list[tuple[str, str]]:
+def said(rules: Sequence[Rule], text: str) -> list[tuple[str, str]]:
     """(rule, message) of all findings and failures in a block as a page has it."""
     (block,) = blocks("lumen/page", f"```diff\n@@ static int lumen_run(void)\n{text}```\n")
     reviewed = run(rules, block, View.HUNK)

@@ -19,7 +19,7 @@ from reviewbot.cli import main
 from reviewbot.commands import rules
 from reviewbot.config import Config
 from reviewbot.output.text import Screen, advance, harmless
-from reviewbot.rule import CodeRule
+from reviewbot.rule import Rule
 
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
 NAMES = [rule.name for rule in registry.load()]
@@ -125,7 +125,7 @@ def test_nothing_of_a_foreign_rule_acts_on_a_terminal(monkeypatch: pytest.Monkey
     assert callable(shown)
     bad = "x\x1b]0;owned\x07\x1b[31m\u202ey"
     (rule, *_) = registry.load()
-    hostile: CodeRule = rule._replace(name=f"f/{bad}", summary=bad)
+    hostile: Rule = rule._replace(name=f"f/{bad}", summary=bad)
     monkeypatch.setattr(registry, "load", lambda *_: (hostile,))
     monkeypatch.setattr(registry, "page", lambda _: f"# {bad}\n\n{bad} `{bad}`\n\n```diff\n+{bad} // error\n```\n")
     for name in (None, hostile.name):

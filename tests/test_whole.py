@@ -17,7 +17,7 @@ from reviewbot.c.tokens import Token
 from reviewbot.engine import MOST, review
 from reviewbot.finding import Finding, Fold, NotRun
 from reviewbot.model import Applied, Facts, LineKind, Patch, Series, Severity, Whole
-from reviewbot.rule import CodeRule, Report
+from reviewbot.rule import Report, Rule
 from reviewbot.selection import FOLDED, Selection, select
 
 BEFORE = "int first(void)\n{\n\told(1);\n}\n\nint second(void)\n{\n\tint a;\n\treturn a;\n}\n\n#define THIRD bad(3)\n"
@@ -40,7 +40,7 @@ class Tree:
         return Applied(found, self.facts)
 
 
-def looking(see: list[Code], needs: str = "diff", word: str = "bad") -> CodeRule:
+def looking(see: list[Code], needs: str = "diff", word: str = "bad") -> Rule:
     """A rule that keeps what it is shown and says nothing."""
 
     def check(code: Code) -> Iterator[Report]:
@@ -322,7 +322,7 @@ def test_a_line_that_is_moved_into_another_function_is_new() -> None:
 # -- one comment, not twenty ----------------------------------------------------------------------
 
 
-def shown(series: Series, *rules: CodeRule) -> list[Finding]:
+def shown(series: Series, *rules: Rule) -> list[Finding]:
     return list(select(review(series, rules), Selection(strict=ALL.strict)).shown)
 
 

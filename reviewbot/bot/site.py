@@ -17,7 +17,7 @@ from reviewbot.config import Config
 from reviewbot.ledger import LEASE, Ledger, LedgerError, ledger_path
 from reviewbot.model import ReviewbotError
 from reviewbot.recipients import reply_settings
-from reviewbot.rule import CodeRule
+from reviewbot.rule import Rule
 from reviewbot.send import Transport
 from reviewbot.source import Source
 from reviewbot.source.feed import Feed
@@ -42,7 +42,7 @@ class Site:
         config: Config,
         ledger: Ledger,
         *,
-        rules: Sequence[CodeRule],
+        rules: Sequence[Rule],
         transport: Callable[[], AbstractContextManager[Transport]],
         tell: Callable[[Event], None],
         feeds: Mapping[str, Feed] | None = None,

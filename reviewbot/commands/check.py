@@ -29,7 +29,7 @@ from reviewbot.config import Config
 from reviewbot.finding import Review
 from reviewbot.mail import local_series
 from reviewbot.model import InputError, Mail, NotFoundError, Series
-from reviewbot.rule import CodeRule
+from reviewbot.rule import Rule
 
 if TYPE_CHECKING:
     from reviewbot.source.commits import Commits, Repository
@@ -79,9 +79,7 @@ def _check_files(args: argparse.Namespace, config: Config) -> int:
     return _conclude(args, own, config, review_files(args, config, rules, args.what), None)
 
 
-def review_files(
-    args: argparse.Namespace, config: Config, rules: Sequence[CodeRule], names: Sequence[str]
-) -> list[Review]:
+def review_files(args: argparse.Namespace, config: Config, rules: Sequence[Rule], names: Sequence[str]) -> list[Review]:
     """The reviews of the series in files. Raises InputError where there is no patch."""
     from reviewbot.mime import parse_patch
     from reviewbot.source.mbox import MboxSource
@@ -109,7 +107,7 @@ def review_files(
 
 
 def review_mails(
-    args: argparse.Namespace, config: Config, rules: Sequence[CodeRule], found: Sequence[Series]
+    args: argparse.Namespace, config: Config, rules: Sequence[Rule], found: Sequence[Series]
 ) -> list[Review]:
     """The reviews of series that were read from mails."""
     reviews = []
@@ -164,7 +162,7 @@ def _check_commits(args: argparse.Namespace, config: Config, files: Sequence[str
 def review_commits(
     args: argparse.Namespace,
     config: Config,
-    rules: Sequence[CodeRule],
+    rules: Sequence[Rule],
     repository: Repository,
     commits: Commits,
     only: Sequence[int] | None = None,
@@ -180,7 +178,7 @@ def review_commits(
 def review_series(
     args: argparse.Namespace,
     config: Config,
-    rules: Sequence[CodeRule],
+    rules: Sequence[Rule],
     repository: Repository,
     series: Series,
     only: Sequence[int] | None = None,

@@ -20,7 +20,7 @@ from reviewbot.finding import NO_TREE, NOT_APPLIED, TOO_LARGE, NotRun, Review
 from reviewbot.model import Base, BaseHow, ConfigError, InputError, ReviewbotError, Series, Severity
 from reviewbot.output import render
 from reviewbot.output.text import Screen, clean
-from reviewbot.rule import CodeRule
+from reviewbot.rule import Rule
 from reviewbot.selection import Selection, matches, path_rules, refused_suppressions, select
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _names(given: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(name for names in given or () for name in names.split(","))
 
 
-def choose_rules(args: argparse.Namespace, config: Config, *, all_of: bool = False) -> list[CodeRule]:
+def choose_rules(args: argparse.Namespace, config: Config, *, all_of: bool = False) -> list[Rule]:
     """The rules that --select and --ignore leave. Raises ConfigError for a name that is no rule, family or id.
 
     What the configuration leaves out is not run either, but for `all_of`: then it is run and not shown (`run_review`),
@@ -87,7 +87,7 @@ def _nearest(name: str, known: Collection[str]) -> str:
     return f", did you mean '{near[0]}'?" if near else ""
 
 
-def known_names(rules: Sequence[CodeRule]) -> frozenset[str]:
+def known_names(rules: Sequence[Rule]) -> frozenset[str]:
     """What a rule may be called: its name, its family, its id."""
     return frozenset(word for rule in rules for word in (rule.name, rule.name.split("/")[0], rule.id))
 
@@ -234,7 +234,7 @@ def run_review(
     args: argparse.Namespace,
     config: Config,
     ground: Ground,
-    rules: Sequence[CodeRule],
+    rules: Sequence[Rule],
     only: Sequence[int] | None = None,
     repository: Repository | None = None,
 ) -> Review:

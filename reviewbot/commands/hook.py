@@ -39,7 +39,7 @@ from reviewbot.output import render
 from reviewbot.output.text import Screen, clean, count
 
 if TYPE_CHECKING:
-    from reviewbot.rule import CodeRule
+    from reviewbot.rule import Rule
     from reviewbot.source.commits import Repository
 
 # What lets git go on without the hook.
@@ -80,7 +80,7 @@ class Desk(NamedTuple):
 
     args: argparse.Namespace
     config: Config  # with the tree's own part of it
-    rules: Sequence[CodeRule]
+    rules: Sequence[Rule]
     repository: Repository
     own: Config  # without the tree's part: the bot does not read it
 

@@ -18,7 +18,7 @@ from reviewbot.config import Config
 from reviewbot.model import InputError, TemporaryError
 from reviewbot.recipients import reply_settings
 from reviewbot.reply import make_replies, write_mbox
-from reviewbot.rule import CodeRule
+from reviewbot.rule import Rule
 
 
 def run(args: argparse.Namespace, config: Config) -> int:
@@ -60,7 +60,7 @@ def _write(mail: EmailMessage, directory: str, message_id: str, number: int) -> 
     return file
 
 
-def _send(args: argparse.Namespace, config: Config, rules: Sequence[CodeRule]) -> int:
+def _send(args: argparse.Namespace, config: Config, rules: Sequence[Rule]) -> int:
     """Send the replies now, as the policy allows, but for the wait and the caps: a person has decided."""
     from reviewbot.bot import Bot
     from reviewbot.bot.site import Site

@@ -20,7 +20,7 @@ from reviewbot.config import Config
 from reviewbot.model import Confidence, Severity
 from reviewbot.output.text import Screen, clean, count
 from reviewbot.registry import Evidence
-from reviewbot.rule import CodeRule
+from reviewbot.rule import Rule
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -68,7 +68,7 @@ def markdown_table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _family(rule: CodeRule) -> str:
+def _family(rule: Rule) -> str:
     return rule.name.split("/")[0]
 
 
@@ -76,7 +76,7 @@ def _version(version: tuple[int, int] | None) -> str | None:
     return f"v{version[0]}.{version[1]}" if version else None
 
 
-def _record(rule: CodeRule, evidence: tuple[Evidence, ...]) -> dict[str, Any]:
+def _record(rule: Rule, evidence: tuple[Evidence, ...]) -> dict[str, Any]:
     return {
         "name": rule.name,
         "id": rule.id,
@@ -92,7 +92,7 @@ def _record(rule: CodeRule, evidence: tuple[Evidence, ...]) -> dict[str, Any]:
     }
 
 
-def _lines(rules: Sequence[CodeRule]) -> str:
+def _lines(rules: Sequence[Rule]) -> str:
     """A line a rule, for programs: id, name, severity, confidence, and what it says."""
     width = max(len(rule.name) for rule in rules)
     return "".join(
@@ -101,7 +101,7 @@ def _lines(rules: Sequence[CodeRule]) -> str:
     )
 
 
-def _page(rule: CodeRule, config: Config) -> str:
+def _page(rule: Rule, config: Config) -> str:
     page = "\n".join(clean(line, tabs=True) for line in registry.page(rule).split("\n"))
     holds = [
         text
@@ -154,7 +154,7 @@ def _console(stream: Any, screen: Screen) -> Console:
     )
 
 
-def _tables(rules: Sequence[CodeRule], screen_width: int) -> Iterable[RenderableType]:
+def _tables(rules: Sequence[Rule], screen_width: int) -> Iterable[RenderableType]:
     """A family's name, and below it its rules; at the end how many there are."""
     from rich.padding import Padding
     from rich.table import Table
@@ -167,7 +167,7 @@ def _tables(rules: Sequence[CodeRule], screen_width: int) -> Iterable[Renderable
     fixed = (1, ids, 7, 4, 4)
     names = min(names, 32, max(_NARROWEST, screen_width) - sum(fixed) - 2 * (len(fixed) + 1))
 
-    def row(rule: CodeRule) -> Table:
+    def row(rule: Rule) -> Table:
         table = Table.grid(padding=(0, 2, 0, 0))
         for width in (1, ids, names, 7, 4, 4):
             table.add_column(width=width, overflow="fold")

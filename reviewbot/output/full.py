@@ -189,6 +189,10 @@ def _finding(finding: Finding, screen: Screen) -> Iterator[str]:
         yield from _row(row, digits, finding.severity, screen)
     if finding.places:
         yield from _note(_words(f"also at {also_at(finding.places)}"), screen)
+    for note in finding.notes:
+        yield from _note(_words(clean(note)), screen)
+    if finding.resolved_by is not None:
+        yield from _note(_words(f"patch {finding.resolved_by} of the series resolves it"), screen)
     if finding.confidence is Confidence.LOW:
         yield from _note(_words("low confidence"), screen)
     if finding.preexisting:

@@ -111,6 +111,8 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "places": [_location(span) for span in finding.places],
         "suggestion": finding.suggestion,
         "fixable": finding.fixable,
+        "notes": [note[:LONGEST] for note in finding.notes],
+        "resolved_by": finding.resolved_by,
     }
 
 

@@ -23,7 +23,7 @@ from reviewbot.mail import has_diff
 from reviewbot.mime import parse_mail
 from reviewbot.model import Change, FileDiff, InputError, Line, LineKind
 from reviewbot.registry import evidence, load
-from reviewbot.rule import CodeRule
+from reviewbot.rule import Rule
 
 # the kernel that the recorded numbers are of
 VERSION = (6, 12)
@@ -44,7 +44,7 @@ def of_archive(inbox: Path) -> Iterator[tuple[str, str]]:
                     yield f.rule, f"{mail.name} {f.span.path}:{f.span.line}: {f.span.text.strip()} | {f.message}"
 
 
-def of_tree(top: Path, rules: Sequence[CodeRule]) -> Iterator[tuple[str, str]]:
+def of_tree(top: Path, rules: Sequence[Rule]) -> Iterator[tuple[str, str]]:
     """(rule, place and line) of each report on a kernel tree's files."""
     for directory, _, names in os.walk(top):
         for name in sorted(names):

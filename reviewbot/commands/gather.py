@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is known around a series -> its Dossier.
+
+Belongs here: which of the means at hand (an archive, a tree, branches, an index) answers which question of the rules
+over a series. Nothing is looked for before a rule asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from reviewbot.dossier import Dossier
+from reviewbot.model import Series
+
+if TYPE_CHECKING:
+    from reviewbot.source import Source
+    from reviewbot.tree import Files, Tree
+
+
+class Around(NamedTuple):
+    """The means at hand; what is None is not there."""
+
+    source: Source | None = None  # the archive that the posting comes from
+    raws: Sequence[bytes] = ()  # the posting's thread
+    tree: Tree | None = None
+    commit: str | None = None  # what the series is applied to
+    files: Files | None = None  # the same that the review uses: it knows what the patches made of them
+    branches: Sequence[str] = ()  # of the tree
+    mails: Sequence[bytes] = ()  # of other series, to be indexed
+
+
+def gather(series: Series, around: Around) -> Dossier:
+    """The dossier of a series."""
+    return Dossier(series)

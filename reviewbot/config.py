@@ -31,6 +31,8 @@ MODES = ("off", "draft", "author-only", "author+list")
 _SPAN = re.compile(r"(\d{1,6}) ?(s|m|h|d|w)")
 _ADDRESS = re.compile(r"[^\s@<>,]+@[^\s@<>,]+")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+# A branch, a tag or a hash as `branches` and --branch name them: nothing that git takes for an option or walks from.
+REF_NAME = re.compile(r"(?!.*(?:\.\.|//))[A-Za-z0-9_][A-Za-z0-9_./+-]{0,254}")
 # What stands before the first = of -c that is not in quotes.
 _SETTING = re.compile(r"((?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|[^\"'=])*)=(.*)", re.S)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -172,7 +174,9 @@ class Config(NamedTuple):
     strict: bool = False
     fail_on: str = "warning"
     tree: str = ""  # git repository that --tree names elsewise; ~ is the home directory
+    branches: tuple[str, ...] = ()  # of that tree, to which series should apply: "mm-unstable", "linux-next/master"
     ledger: str = ""  # file; empty: $XDG_STATE_HOME/reviewbot/ledger.sqlite
+    index: str = ""  # of series in flight, a file; empty: index.sqlite beside the ledger
     policy: PolicyConfig = PolicyConfig()
     list: dict[str, ListConfig] = {}  # noqa: RUF012 - by mail address in lower case; never changed
     source: dict[str, SourceConfig] = {}  # noqa: RUF012 - by name; never changed
@@ -253,6 +257,20 @@ class Given(NamedTuple):
 
     value: Any  # None for the table itself: one may be empty
     origins: tuple[Origin, ...]
+
+
+def state_file(name: str, given: str) -> str:
+    """Where a file of ours lies: as the configuration has it, else by its name among those of the user's programs."""
+    if given:
+        return os.path.expanduser(given)
+    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return os.path.join(state, "reviewbot", name)
+
+
+def index_path(config: Config) -> str:
+    """Where the index of series in flight lies; it may not be there yet."""
+    beside = os.path.dirname(state_file("ledger.sqlite", config.ledger))
+    return state_file("", config.index) if config.index else os.path.join(beside, "index.sqlite")
 
 
 def list_defaults(policy: PolicyConfig, **more: Any) -> ListConfig:
@@ -586,6 +604,9 @@ def _check(config: Config, given: Mapping[Key, Given]) -> None:
             if not _ADDRESS.fullmatch(value):
                 place = where(("policy", name))
                 raise ConfigError(f"'policy.{name}' in {place}: '{value}' is no mail address")
+    for name in config.branches:
+        if not REF_NAME.fullmatch(name):
+            raise ConfigError(f"'branches' in {where(('branches',))}: '{name[:100]}' is no name of a branch")
     if config.send.port > 65535:
         raise ConfigError(f"'send.port' must be a port, not {config.send.port} (in {where(('send', 'port'))})")
     if not config.send.timeout:

@@ -30,18 +30,43 @@ class Needs(StrEnum):
 # -- earlier revisions ----------------------------------------------------------------------------------------------
 
 
+class Reply(NamedTuple):
+    """A mail below a posting."""
+
+    mail: Mail
+    patch: int  # index of the patch that it answers, directly or through other replies; 0: the cover letter
+
+
+class Remark(NamedTuple):
+    """What a person says below a quoted line of a patch."""
+
+    mail: Mail  # that it stands in
+    patch: int  # index of the patch in its own revision, 0: the cover letter
+    quoted: str  # the line right above it, without quote marks, as the patch has it
+    text: str  # the person's own words, one line, white space squeezed, at most some hundred characters
+    path: str | None  # the file of the quoted line; None where it is none of the diff
+    function: str | None
+    line: Line | None  # of the patch, where the quoted one is one of its diff
+    replied: tuple[Mail, ...] = ()  # what was answered below this remark by anybody, oldest first
+
+
 class Revision(NamedTuple):
     """One posting of a series, and what was answered to it."""
 
     series: Series
-    replies: tuple[Mail, ...]  # below its mails, oldest first, without those below another posting
+    replies: tuple[Reply, ...]  # oldest first, without those below another posting
+    remarks: tuple[Remark, ...] = ()  # of people in those replies, in their order
 
 
 class History(NamedTuple):
-    """All postings of a series that are known, oldest first; `at` is the place of the one under review."""
+    """All postings of a series that are known, oldest first.
+
+    Among them may be resends, and parts that were posted as series of their own for a while.
+    """
 
     revisions: tuple[Revision, ...]
-    at: int
+    at: int  # the place of the one under review
+    before: int | None = None  # the place of the revision that it is a reroll of; None where none is known
 
     @property
     def this(self) -> Revision:
@@ -55,8 +80,8 @@ class History(NamedTuple):
 
     @property
     def previous(self) -> Revision | None:
-        """The one right before it; None where none is known."""
-        return self.revisions[self.at - 1] if self.at else None
+        """The one that it is a reroll of; None where none is known."""
+        return None if self.before is None else self.revisions[self.before]
 
 
 # -- a tree ---------------------------------------------------------------------------------------------------------
@@ -78,7 +103,7 @@ class Commit(NamedTuple):
     date: datetime | None = None  # of the committer
 
 
-class Ground(Protocol):
+class SeriesTree(Protocol):
     """The tree that a series applies to, before its first patch and behind its last. Nothing is raised: what cannot be
     read is not there."""
 
@@ -88,10 +113,14 @@ class Ground(Protocol):
     def after(self, path: str) -> str | None:
         """A file behind the last patch; None where there is none, or the patches do not apply to it."""
 
-    def grep(self, words: Collection[str], paths: Sequence[str] = ()) -> Mapping[str, tuple[Hit, ...]] | None:
+    def grep(
+        self, words: Collection[str], paths: Sequence[str] = (), commit: str | None = None
+    ) -> Mapping[str, tuple[Hit, ...]] | None:
         """Where words stand as whole words in the base's files below `paths`, all where it is empty.
 
-        Every word is in the answer. None where it cannot be found out, or there is too much of it.
+        A path is a directory, a file, or "*.h" for all files of that ending. With `commit`, a full hash, in that
+        commit's files: a branch's tip. Every word is in the answer, its places by path and line. None where it cannot
+        be found out, or there is too much of it.
         """
 
     def commit(self, name: str) -> Commit | None:
@@ -111,6 +140,7 @@ class Conflict(NamedTuple):
     why: str  # "does not apply", "is not in the base"
     cause: Commit | None = None  # which moved or changed the lines; None where that is not known
     moved_to: str | None = None  # the file that the lines stand in now; None where they were not moved
+    moved: tuple[str, ...] = ()  # lines of the hunk that were moved there, as the hunk has them
 
 
 class Standing(NamedTuple):
@@ -137,6 +167,7 @@ class Flying(NamedTuple):
     subject: str
     author: str  # mail address
     date: datetime
+    series: str = ""  # Message-ID of its cover letter or first patch, as far as that is known
 
 
 class Overlap(NamedTuple):
@@ -155,6 +186,7 @@ class Claim(NamedTuple):
     flag: str  # FOLL_STRICT
     bit: int
     other: Flying
+    path: str = ""  # of the header
 
 
 class Flight(Protocol):
@@ -179,7 +211,7 @@ class Dossier:
         series: Series,
         *,
         history: Callable[[], History | None] | None = None,
-        ground: Ground | None = None,
+        ground: SeriesTree | None = None,
         branches: Callable[[], Sequence[Standing]] | None = None,
         flight: Callable[[], Flight | None] | None = None,
     ) -> None:

@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator, Sequence
+from threading import Timer
 from typing import IO, NamedTuple
 
 from reviewbot.model import ReviewbotError
@@ -207,6 +208,45 @@ def stream(directory: str, *words: str, given: bytes = b"", own: bool = False) -
             errors.seek(0)
             verb = next(word for word in words if not word.startswith("-") and "=" not in word)
             raise GitError(f"git {verb} failed in '{directory}': {first(errors.read(100_000))}")
+
+
+def glimpse(directory: str, *words: str, seconds: float, size: int, given: bytes = b"") -> tuple[bytes, bool] | None:
+    """What a git command prints within a time and so many bytes, and whether that is all; None where it fails.
+
+    For what is a help and no must. Raises GitError where git is not there.
+    """
+    line, environment = command(directory, *words)
+    with _scratch() as source:
+        source.write(given)
+        source.seek(0)
+        try:
+            process = subprocess.Popen(
+                line, env=environment, stdin=source, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
+        except (OSError, ValueError) as error:
+            raise GitError(f"cannot run git: {error}") from None
+        killed: list[bool] = []
+
+        def kill() -> None:
+            killed.append(True)
+            process.kill()
+
+        late = Timer(max(seconds, 0), kill)
+        with process:
+            assert process.stdout
+            try:
+                late.start()
+                out = process.stdout.read(size + 1)
+                if len(out) > size:
+                    kill()
+            except BaseException:
+                process.kill()
+                raise
+            finally:
+                late.cancel()
+        if process.returncode and not killed:
+            return None
+        return out[:size], not killed
 
 
 def first(said: bytes) -> str:

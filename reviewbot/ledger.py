@@ -26,7 +26,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from reviewbot.config import Config
+from reviewbot.config import Config, state_file
 from reviewbot.model import ReviewbotError
 
 # How long a pass on another host is believed to be alive without a sign.
@@ -346,7 +346,7 @@ class Ledger:
     def _prepare(self) -> None:
         with self._guard("open"):
             self._db.execute("PRAGMA foreign_keys = ON")
-            mode = "DELETE" if _is_shared(self.path) else "WAL"
+            mode = "DELETE" if is_shared(self.path) else "WAL"
             version = int(self._one("PRAGMA user_version")[0])
             if version > len(MIGRATIONS):
                 raise LedgerError(
@@ -1301,7 +1301,7 @@ def _why(error: BaseException) -> str:
     return getattr(error, "strerror", None) or " ".join(str(error).split())
 
 
-def _is_shared(path: str) -> bool:
+def is_shared(path: str) -> bool:
     """The file lies on a file system that other hosts may share."""
     if path == ":memory:":
         return False
@@ -1315,14 +1315,6 @@ def _is_shared(path: str) -> bool:
     return bool(found) and max(found)[1] in _SHARED
 
 
-def fold_title(title: str) -> str:
-    """A title as the ledger compares it: case and white space do not count."""
-    return " ".join(title.split()).casefold()[:500]
-
-
 def ledger_path(config: Config) -> str:
     """Where the ledger lies."""
-    if config.ledger:
-        return os.path.expanduser(config.ledger)
-    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-    return os.path.join(state, "reviewbot", "ledger.sqlite")
+    return state_file("ledger.sqlite", config.ledger)

@@ -66,6 +66,11 @@ def parse_subject(full: str) -> Subject:
     return Subject(full, rest.strip(), reply, patch, tuple(prefixes), revision, counter, expected)
 
 
+def fold_title(title: str) -> str:
+    """A title as titles are compared: case and white space do not count, nor what is behind 500 characters."""
+    return " ".join(title.split()).casefold()[:500]
+
+
 def make_patch(mail: Mail, index: int) -> Patch:
     """Everything of a patch mail; a mail without a diff gives a Patch without files."""
     subject = parse_subject(mail.subject)

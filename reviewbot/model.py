@@ -158,6 +158,7 @@ class Trailer(NamedTuple):
     name: str
     value: str
     source: str | None = None
+    patch: int | None = None  # index of the patch that it was given to in a reply, 0: the cover letter; else None
 
 
 class Mail(NamedTuple):

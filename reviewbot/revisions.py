@@ -96,12 +96,12 @@ def _elsewhere(source: Source, thread: Thread, posting: Posting) -> dict[int, st
     # where the cover letter was named anew, the first patch may still have its title
     titles = [thread.subjects[name].title for name in posting.ids[:2] if thread.subjects[name].counter in (None, 0, 1)]
     lineage = Lineage(tuple(dict.fromkeys(titles)), posting.author, change_id, since)
-    branch = _branch(thread.subjects[posting.ids[0]])
+    branch = stable_branch(thread.subjects[posting.ids[0]])
     found: dict[int, tuple[bool, int, bool, str]] = {}
     for mail in map(parse_mail, source.related(lineage)):
         subject = parse_subject(mail.subject)
         number = subject.revision or 1
-        if not mail.message_id or mail.message_id in thread.mails or _branch(subject) != branch:
+        if not mail.message_id or mail.message_id in thread.mails or stable_branch(subject) != branch:
             continue
         same_change = lineage.same_change(mail)
         if not same_change and _out_of_order(first, mail, number - posting.revision):
@@ -121,7 +121,8 @@ def _out_of_order(first: Mail, other: Mail, step: int) -> bool:
     return later < -_SKEW if step > 0 else later > _SKEW
 
 
-def _branch(subject: Subject) -> frozenset[str]:
+def stable_branch(subject: Subject) -> frozenset[str]:
+    """The stable kernels that a backport is for: it is no revision of one for another kernel."""
     return frozenset(match[0] for prefix in subject.prefixes if (match := _STABLE.search(prefix)))
 
 

@@ -219,6 +219,10 @@ class Thread:
             raise NotFoundError(f"no v{revision} in the thread of <{name}>: it has {numbers}")
         return known[revision]
 
+    def answered(self, name: str) -> str | None:
+        """The mail of a posting that a mail answers, directly or through others; None where it answers none."""
+        return next((above for above in islice(self.ancestors(name), 1, None) if above in self._home), None)
+
     def replies(self, posting: Posting) -> list[str]:
         """What answers a posting, oldest first, without what answers another posting below it."""
         found = []
@@ -336,6 +340,11 @@ class Thread:
         return above if root and self.author(above) == self.author(patches[0]) and not self.is_cover(above) else None
 
 
+def build_posting(thread: Thread, posting: Posting) -> Series:
+    """One posting of a thread. Raises InputError where it has no patch that can be read."""
+    return _freeze(thread, _select(thread, posting, posting.ids[0]), posting.revision)
+
+
 @dataclass(slots=True)
 class _Chosen:
     """What b4 made of a posting, by Message-ID."""
@@ -412,8 +421,8 @@ def _chosen(series: LoreSeries) -> _Chosen:
     patches = {n: patch for n, patch in members.items() if n}
     authors = {patch.fromemail.lower() for patch in patches.values()}
     followups = dict.fromkeys(
-        Trailer(trailer.name, trailer.value, trailer.lmsg.msgid if trailer.lmsg else None)
-        for patch in members.values()
+        Trailer(trailer.name, trailer.value, trailer.lmsg.msgid if trailer.lmsg else None, n)
+        for n, patch in members.items()
         for trailer in patch.followup_trailers
     )
     return _Chosen(

@@ -18,7 +18,7 @@ from itertools import islice
 from types import TracebackType
 from typing import NamedTuple
 
-from reviewbot.git import GitError, Objects, first, run
+from reviewbot.git import GitError, Object, Objects, first, run
 from reviewbot.model import (
     Applied,
     Base,
@@ -179,8 +179,12 @@ class Tree:
 
     def commit(self, name: str) -> str | None:
         """The full hash of a commit by its hash, which may be short; None where there is none, or several."""
-        found = self._objects.read(f"{name}^{{commit}}") if _HASH.fullmatch(name) else None
+        found = self.raw_commit(name)
         return found.id if found else None
+
+    def raw_commit(self, name: str) -> Object | None:
+        """The object of a commit by its hash, which may be short; None where there is none, or several."""
+        return self._objects.read(f"{name}^{{commit}}") if _HASH.fullmatch(name) else None
 
     def files(self, commit: str) -> Files:
         """Where the patches of a series are applied to: the files of a commit."""
@@ -323,7 +327,7 @@ _LOST = _State(None, False)
 _ABSENT = _State(None)
 
 
-class _Refused(Exception):
+class Refused(Exception):
     """A file diff cannot be applied; `why` is '' where nobody need be told."""
 
     def __init__(self, why: str, hunk: int | None = None, line: int | None = None) -> None:
@@ -335,8 +339,8 @@ class Files:
     """The files of a commit, and what the patches of one series make of them, patch by patch."""
 
     def __init__(self, tree: Tree, commit: str) -> None:
-        self._tree = tree
-        self._commit = commit
+        self.tree = tree
+        self.commit = commit
         self._changed: dict[str, _State] = {}
         self._held = 0  # bytes in `_changed`
         self._search = Search(MAX_SEARCH)
@@ -366,17 +370,17 @@ class Files:
         created: set[str] = set()
         # git compares the files of a rename or copy with the tree before the patch, wherever they stand in the diff
         gone = {diff.old_path for diff in patch.files if diff.change in (Change.DELETED, Change.RENAMED)}
-        broken = _broken(patch)
+        bad = broken(patch)
         texts = 0
         for n, diff in enumerate(patch.files):
             try:
-                if n in broken:
-                    raise _Refused("")  # an error of the review already
+                if n in bad:
+                    raise Refused("")  # an error of the review already
                 whole, raw = self._one(patch, diff, made, gone)
                 texts += len(whole.before or "") + len(whole.after or "") if whole else 0
                 if texts > MAX_TEXT or self._held + len(raw or b"") > MAX_TEXT:
-                    raise _Refused("too much to keep in memory")
-            except _Refused as refused:
+                    raise Refused("too much to keep in memory")
+            except Refused as refused:
                 self._lose(patch, diff, made, refused)
                 continue
             # a name may be given away and taken again in one patch, in any order
@@ -397,7 +401,7 @@ class Files:
                 self._facts_read = False
         return found
 
-    def _lose(self, patch: Patch, diff: FileDiff, made: dict[str, _State], refused: _Refused) -> None:
+    def _lose(self, patch: Patch, diff: FileDiff, made: dict[str, _State], refused: Refused) -> None:
         """Nothing is known of a file from here on; it is told once."""
         lost = (diff.new_path,) if diff.change is Change.COPIED else (diff.old_path, diff.new_path)
         made.update((path, _LOST) for path in lost if path)
@@ -409,9 +413,9 @@ class Files:
     def _one(
         self, patch: Patch, diff: FileDiff, made: Mapping[str, _State], gone: set[str | None]
     ) -> tuple[Whole | None, bytes | None]:
-        """A file before and after, and its content after. Raises _Refused."""
+        """A file before and after, and its content after. Raises Refused."""
         if diff.binary or not all((mode or "100").startswith("100") for mode in (diff.old_mode, diff.new_mode)):
-            raise _Refused("")
+            raise Refused("")
         before: bytes | None = None
         old, new = diff.old_path, diff.new_path
         moved = diff.change in (Change.RENAMED, Change.COPIED)
@@ -420,29 +424,29 @@ class Files:
             if not state.known:
                 if diff.change is Change.DELETED:
                     return None, None
-                raise _Refused("")  # told when it was lost
+                raise Refused("")  # told when it was lost
             if state.raw is None:
-                raise _Refused("is not in the base" if old not in self._changed else "is not there any more")
+                raise Refused("is not in the base" if old not in self._changed else "is not there any more")
             before = state.raw
         if new and (moved or not old):
             there = self._state(new, made)
             if there.known and there.raw is not None and not (new in gone and new not in made):
                 # without a new file mode, @@ -0,0 @@ may as well fill an empty file
                 if there.raw or moved or (diff.new_mode and not diff.old_mode):
-                    raise _Refused("exists already")
+                    raise Refused("exists already")
                 before = b""
         if not diff.hunks:
             if diff.change is Change.DELETED:
                 return None, None
             empty = diff.new_id and any(name.startswith(diff.new_id) for name in _EMPTY)
             if not empty if diff.change is Change.ADDED else diff.old_id != diff.new_id:
-                raise _Refused("")  # binary, or left out
+                raise Refused("")  # binary, or left out
             text = decode(before or b"")
             return Whole(diff, None if diff.change is Change.ADDED else text, text), before or b""
         after, placed = apply_hunks(before or b"", diff, patch.mail, self._search)
         if diff.change is Change.DELETED:
             if after:
-                raise _Refused("is to be deleted, and is not what the patch deletes")
+                raise Refused("is to be deleted, and is not what the patch deletes")
             return Whole(placed, decode(before or b""), None), None
         return Whole(placed, None if old is None else decode(before or b""), decode(after)), after
 
@@ -450,22 +454,35 @@ class Files:
         known = made.get(path) or self._changed.get(path)
         if known:
             return known
-        entry = self._tree.entry(self._commit, path)
+        entry = self.tree.entry(self.commit, path)
         if entry is None:
             return _ABSENT
         if not entry[0].startswith("100"):
             return _LOST  # a symbolic link, a submodule, a directory
-        raw = self._tree.blob(entry[1])
+        raw = self.tree.blob(entry[1])
         if raw is None:
-            raise _Refused("is too large or cannot be read")
+            raise Refused("is too large or cannot be read")
         return _State(raw)
+
+    def after(self, path: str) -> str | None:
+        """A file behind the patches so far; None where there is none, or it is not known. Raises nothing."""
+        state = self._changed.get(path)
+        if self.trouble or (state and (state.raw is None or not state.known)):
+            return None
+        if state is not None and state.raw is not None:
+            return decode(state.raw)
+        try:
+            raw = self.tree.read(self.commit, path)
+        except GitError:
+            return None
+        return None if raw is None else decode(raw)
 
     def _read_facts(self) -> Facts | None:
         read: dict[str, FileFacts] = {}
         for path in FACT_FILES:
             state = self._changed.get(path)
             if state is None or not state.known:
-                found = self._tree.file_facts(self._commit, path)
+                found = self.tree.file_facts(self.commit, path)
             else:
                 found = None if state.raw is None else read_facts(decode(state.raw))
             if found:
@@ -487,7 +504,7 @@ def blob_ids(patches: Iterable[Patch]) -> dict[str, str]:
     return ids
 
 
-def _broken(patch: Patch) -> set[int]:
+def broken(patch: Patch) -> set[int]:
     """Indices of the file diffs in which something cannot be read: git would apply nothing of them."""
     if not patch.unreadable:
         return set()
@@ -511,20 +528,20 @@ class Search:
 def apply_hunks(before: bytes, diff: FileDiff, mail: Mail, search: Search | None = None) -> tuple[bytes, FileDiff]:
     """The file after a diff, byte by byte what `git apply` makes of it, and the diff with the lines where it applies.
 
-    The mail has the marks of missing line ends. Raises _Refused where a hunk does not apply.
+    The mail has the marks of missing line ends. Raises Refused where a hunk does not apply.
     """
     search = search or Search(MAX_SEARCH)
-    refused: _Refused | None = None
+    refused: Refused | None = None
     ascii_only = all(line.text.isascii() for hunk in diff.hunks for line in hunk.lines)
     # git compares the mail's bytes; a mailer may have sent them in another charset than the file's
     for encoding in ("ascii",) if ascii_only else dict.fromkeys((mail.charset, "utf-8", "latin-1")):
         try:
             return _apply_hunks(before, diff, mail.body, search, encoding)
         except (LookupError, ValueError):  # what codecs raise
-            refused = refused or _Refused("does not apply")
-        except _Refused as error:
+            refused = refused or Refused("does not apply")
+        except Refused as error:
             refused = refused or error
-    raise refused or _Refused("does not apply")
+    raise refused or Refused("does not apply")
 
 
 class _Hole(NamedTuple):
@@ -545,19 +562,19 @@ def _apply_hunks(
         old, new, changes, trailing = _sides(hunk, body, encoding)
         unended = unended or not all(line.endswith(b"\n") for line in new)
         if not changes:
-            raise _Refused("has a hunk without a change", number, hunk.old_start)
+            raise Refused("has a hunk without a change", number, hunk.old_start)
         if not old and len(image):
             # git would put it at the end of the file
-            raise _Refused("has a hunk without context", number, hunk.old_start)
+            raise Refused("has a hunk without context", number, hunk.old_start)
         at = image.find(old, hunk.new_start - 1, hunk.old_start <= 1, trailing == 0, search)
         if at is None:
-            raise _Refused("does not apply" if search.left > 0 else _TOO_FAR, number, hunk.old_start)
+            raise Refused("does not apply" if search.left > 0 else _TOO_FAR, number, hunk.old_start)
         hole = _Hole(at, len(new) - len(old), hunk)
         if holes and at < holes[-1].at:
             # above the one before it: rare, and everything behind it moves
             search.left -= len(holes) + len(image) // 8
             if search.left <= 0:
-                raise _Refused(_TOO_FAR, number, hunk.old_start)
+                raise Refused(_TOO_FAR, number, hunk.old_start)
             holes = [h._replace(at=h.at + hole.longer) if h.at >= at else h for h in holes]
             holes.insert(bisect_right(holes, at, key=lambda h: h.at), hole)
         else:
@@ -569,7 +586,7 @@ def _apply_hunks(
         longer += hole.longer
     lines = image.lines()
     if unended and any(not line.endswith(b"\n") for line in lines[:-1]):
-        raise _Refused("has a line without an end before its last")  # git would join two
+        raise Refused("has a line without an end before its last")  # git would join two
     return b"".join(lines), diff._replace(hunks=tuple(hunks))
 
 

@@ -22,7 +22,7 @@ EXAMPLE = ROOT / "tests" / "data" / "example.mbox"
 # Imports run downwards or within a rank. A name stands for a module or a package of reviewbot.
 RANKS = (
     ("model",),
-    ("base", "diff", "dossier", "finding", "mail", "mime"),
+    ("base", "diff", "dossier", "finding", "mail", "matching", "mime"),
     ("c",),
     ("kernel", "rule"),
     ("locks",),
@@ -30,7 +30,7 @@ RANKS = (
     ("registry",),
     ("answers", "baseline", "config", "engine", "fixes", "git", "selection"),
     ("ledger", "output", "policy", "recipients", "reply", "send", "series", "source", "templates", "tree"),
-    ("attest", "forecast", "news", "patchwork", "revisions", "tools"),
+    ("attest", "forecast", "history", "news", "patchwork", "remarks", "revisions", "tools"),
     ("bot",),
     ("commands",),
     ("cli",),

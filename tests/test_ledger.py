@@ -23,8 +23,8 @@ from reviewbot.ledger import (
     MailState,
     Posting,
     Seen,
-    fold_title,
 )
+from reviewbot.mail import fold_title
 
 NOW = datetime(2024, 11, 20, 12, tzinfo=UTC)
 ANN, EVE = "ann@example.org", "eve@example.net"

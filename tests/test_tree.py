@@ -378,7 +378,7 @@ def test_files_are_byte_by_byte_what_git_apply_makes_of_them(
     (fetched,) = [make_patch(parse_patch(diff, "x"), 1)]
     try:
         got, placed = apply_hunks(other, fetched.files[0], fetched.mail)
-    except tree_module._Refused as refused:
+    except tree_module.Refused as refused:
         got, placed, why = None, None, refused.why
     if placed is None:
         assert wanted is None or "without" in why

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from reviewbot.ledger import Ledger, fold_title
+from reviewbot.ledger import Ledger
+from reviewbot.mail import fold_title
 from reviewbot.mime import parse_mail
 from reviewbot.model import Mail, NotFoundError
 from reviewbot.source import MAX_RELATED, Lineage

@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from reviewbot.answers import Answer, read_answers
 from reviewbot.bot.answering import NO_COMMAND
 from reviewbot.bot.site import Event, Site
-from reviewbot.ledger import AnswerState, LedgerError, MailRow, fold_title
-from reviewbot.mail import declared_change_id, has_diff, parse_subject
+from reviewbot.ledger import AnswerState, LedgerError, MailRow
+from reviewbot.mail import declared_change_id, fold_title, has_diff, parse_subject
 from reviewbot.mime import header_text, parse_mail
 from reviewbot.model import Mail, ReviewbotError
 from reviewbot.policy import Reason, judge_mail

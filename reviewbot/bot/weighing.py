@@ -20,7 +20,8 @@ from reviewbot.bot.archives import parse
 from reviewbot.bot.site import Site
 from reviewbot.engine import review
 from reviewbot.finding import Finding, Review
-from reviewbot.ledger import FindingState, MailState, Outgoing, Posting, Row, Seen, fold_title
+from reviewbot.ledger import FindingState, MailState, Outgoing, Posting, Row, Seen
+from reviewbot.mail import fold_title
 from reviewbot.model import BaseHow, Mail, ReviewbotError, Series
 from reviewbot.news import News, read_news
 from reviewbot.patchwork import is_configured, states

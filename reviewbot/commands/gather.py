@@ -7,10 +7,10 @@ over a series. Nothing is looked for before a rule asks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from reviewbot.dossier import Dossier
+from reviewbot.dossier import Dossier, History
 from reviewbot.model import Series
 
 if TYPE_CHECKING:
@@ -28,8 +28,24 @@ class Around(NamedTuple):
     files: Files | None = None  # the same that the review uses: it knows what the patches made of them
     branches: Sequence[str] = ()  # of the tree
     mails: Sequence[bytes] = ()  # of other series, to be indexed
+    tell: Callable[[str], None] | None = None  # a line for the person
 
 
 def gather(series: Series, around: Around) -> Dossier:
     """The dossier of a series."""
-    return Dossier(series)
+    return Dossier(series, history=_history(series, around))
+
+
+def _history(series: Series, around: Around) -> Callable[[], History | None] | None:
+    if not around.raws:
+        return None
+
+    def look() -> History | None:
+        from reviewbot.history import find_history
+
+        found = find_history(around.source, around.raws, series)
+        if found.trouble and around.tell:
+            around.tell(f"note: cannot look for all earlier revisions: {found.trouble}")
+        return found.history
+
+    return look

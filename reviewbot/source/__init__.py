@@ -17,7 +17,7 @@ from datetime import datetime
 from os import PathLike
 from typing import NamedTuple, Protocol
 
-from reviewbot.mail import declared_change_id, has_diff, parse_subject
+from reviewbot.mail import declared_change_id, fold_title, has_diff, parse_subject
 from reviewbot.model import InputError, Mail
 
 # A larger archive answer or compressed file is refused. The largest threads of kernel lists are some
@@ -67,8 +67,8 @@ class Lineage(NamedTuple):
 
     def same_title(self, title: str) -> bool:
         """The title is one of ours but for case and white space."""
-        plain = _plain(title)
-        return bool(plain) and any(_plain(own) == plain for own in self.titles)
+        plain = fold_title(title)
+        return bool(plain) and any(fold_title(own) == plain for own in self.titles)
 
     def same_change(self, mail: Mail) -> bool:
         """The mail declares the same change-id."""
@@ -136,10 +136,6 @@ def thread_members(heads: Sequence[Head], message_id: str) -> list[int]:
                 found.add(n)
                 ahead += heads[n].own + heads[n].others
     return sorted(found)
-
-
-def _plain(title: str) -> str:
-    return " ".join(title.split()).casefold()
 
 
 def open_source(path: str | PathLike[str]) -> LocalSource:

@@ -77,6 +77,7 @@ _IDENT = re.compile(r"(.*?) ?<([^<>]*)> (-?\d{1,12}) ([+-])(\d{2})(\d{2})")
 _CUT = re.compile(r"---\s*")
 _TO = re.compile(r"(to|cc):\s*(.+)", re.I)
 _SUBMODULE = "160000"
+_HASH = re.compile(r"[0-9a-f]{4,64}")
 
 
 class Commits(NamedTuple):
@@ -165,6 +166,10 @@ class Repository:
         """A blob by its full id; None where there is none, or it is too large."""
         found = self._objects.read(name)
         return found.data if found and found.kind == "blob" else None
+
+    def raw_commit(self, name: str) -> Object | None:
+        """The object of a commit by its hash, which may be short; None where there is none, or several."""
+        return self._objects.read(f"{name}^{{commit}}") if _HASH.fullmatch(name) else None
 
     # -- which commits ----------------------------------------------------------------------------
 
@@ -454,8 +459,8 @@ class CommitFiles:
     """The files before and after each commit: as git has them, nothing is applied."""
 
     def __init__(self, repository: Repository, base: str | None) -> None:
-        self._repository = repository
-        self._base = base
+        self.repository = repository
+        self.base = base
         self._facts: Callable[[], Facts | None] | None = None  # of the patches so far
         self.lost: list[str] = []  # what could not be read, each with the reason
 
@@ -477,7 +482,7 @@ class CommitFiles:
         return Applied(found, None, self._facts)
 
     def _text(self, path: str | None, name: str | None) -> str | None:
-        raw = self._repository.blob(name) if path and name else None
+        raw = self.repository.blob(name) if path and name else None
         return decode(raw) if raw is not None else None
 
     def _read_facts(self, patch: Patch) -> Facts | None:
@@ -485,9 +490,9 @@ class CommitFiles:
         raws: dict[str, bytes] = {}
         staged = {diff.new_path: diff.new_id for diff in patch.files} if patch.commit is None else {}
         for path in FACT_FILES:
-            commit = patch.commit or self._base
-            raw = self._repository.blob(staged[path] or "") if path in staged else None
-            raw = raw or (self._repository.read(commit, path) if commit else None)
+            commit = patch.commit or self.base
+            raw = self.repository.blob(staged[path] or "") if path in staged else None
+            raw = raw or (self.repository.read(commit, path) if commit else None)
             if raw is not None:
                 raws[path] = raw
         return facts_of({path: read_facts(decode(raw)) for path, raw in raws.items()})

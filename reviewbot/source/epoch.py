@@ -22,7 +22,7 @@ from typing import IO
 from reviewbot.mail import parse_subject
 from reviewbot.mime import MAX_MAIL
 from reviewbot.model import InputError, NotFoundError
-from reviewbot.source import MAX_RELATED, Lineage, look, read_head, thread_members
+from reviewbot.source import MAX_RELATED, Head, Lineage, look, read_head, thread_members
 
 _EPOCH = re.compile(r"(\d{1,4})\.git")
 
@@ -37,6 +37,7 @@ class EpochSource:
         self.epochs = tuple(at for _, at in list_epochs(self.path))
         if not self.epochs:
             raise InputError(f"'{path}' is no public-inbox archive: it has no git/0.git")
+        self._read: tuple[list[tuple[Path, str, str]], list[Head], set[str]] | None = None
 
     def mails(self) -> Iterator[tuple[str, bytes]]:
         """(commit, raw mail) of every mail in the order in which the archive took them, oldest first."""
@@ -46,9 +47,24 @@ class EpochSource:
                     yield commit, raw
 
     def thread(self, message_id: str) -> list[bytes]:
-        """See `Source.thread`; in the archive's order. Raises InputError where git cannot read the archive."""
-        places = []
-        heads = []
+        """See `Source.thread`; in the archive's order. Raises InputError where git cannot read the archive.
+
+        The archive is read once: what comes in later is not seen.
+        """
+        places, heads, gone = self._read = self._read or self._heads()
+        members = [places[n] for n in thread_members(heads, message_id) if places[n][2] not in gone]
+        if not members:
+            raise NotFoundError(f"no mail <{message_id}> in '{self.path}'")
+        mails = []
+        for git_dir in self.epochs:
+            commits = [commit for where, commit, _ in members if where == git_dir]
+            mails += [raw for _, _, raw in read_files(git_dir, commits) if raw is not None]
+        return mails
+
+    def _heads(self) -> tuple[list[tuple[Path, str, str]], list[Head], set[str]]:
+        """Where each mail lies (epoch, commit, blob), its Message-IDs, and the blobs that were taken down."""
+        places: list[tuple[Path, str, str]] = []
+        heads: list[Head] = []
         gone: set[str] = set()
         for git_dir in self.epochs:
             empty = []
@@ -60,14 +76,7 @@ class EpochSource:
                     places.append((git_dir, commit, blob))
                     heads.append(read_head(raw))
             gone.update(blob for _, blob, raw in read_files(git_dir, empty, "d") if raw is not None)
-        members = [places[n] for n in thread_members(heads, message_id) if places[n][2] not in gone]
-        if not members:
-            raise NotFoundError(f"no mail <{message_id}> in '{self.path}'")
-        mails = []
-        for git_dir in self.epochs:
-            commits = [commit for where, commit, _ in members if where == git_dir]
-            mails += [raw for _, _, raw in read_files(git_dir, commits) if raw is not None]
-        return mails
+        return places, heads, gone
 
     def related(self, lineage: Lineage) -> list[bytes]:
         """See `Source.related`; in the archive's order. Raises InputError where git cannot read the archive."""

@@ -23,7 +23,7 @@ from reviewbot.mail import has_diff
 from reviewbot.mime import parse_mail
 from reviewbot.model import Change, FileDiff, InputError, Line, LineKind
 from reviewbot.registry import evidence, load
-from reviewbot.rule import Rule
+from reviewbot.rule import Over, Rule
 
 # the kernel that the recorded numbers are of
 VERSION = (6, 12)
@@ -49,7 +49,11 @@ def of_tree(top: Path, rules: Sequence[Rule]) -> Iterator[tuple[str, str]]:
     for directory, _, names in os.walk(top):
         for name in sorted(names):
             path = os.path.relpath(os.path.join(directory, name), top)
-            mine = [rule for rule in rules if rule.holds_for(VERSION) and rule.scope.covers(path)]
+            mine = [
+                rule
+                for rule in rules
+                if rule.over is Over.CODE and rule.holds_for(VERSION) and rule.scope.covers(path)
+            ]
             if not name.endswith((".c", ".h")) or not mine:
                 continue
             text = Path(directory, name).read_text(encoding="utf-8", errors="replace")

@@ -42,7 +42,7 @@ _REACH = 60  # lines that may have been put between two of a hunk
 _HASH = re.compile(rb"[0-9a-f]{40,64}")
 _WORDS = re.compile(r"\w")
 _DEFINED = re.compile(r"[ \t]*#[ \t]*define[ \t]+(\w+)|[ \t]+([A-Z]\w+)(?=[ \t]*[=,])")
-_PLUMBING = ("-r", "--root", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color")
+_PLUMBING = ("-r", "--root", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color", "--no-relative")
 _PATCH = ("-p", "-U0", "--src-prefix=a/", "--dst-prefix=b/")
 
 
@@ -96,7 +96,7 @@ class _Effort:
         left = min(self._until - monotonic(), _COMMAND_SECONDS)
         if left <= 0:
             return b""
-        got = glimpse(self._directory, "--literal-pathspecs", *words, seconds=left, size=size, given=given)
+        got = glimpse(self._directory, *words, seconds=left, size=size, given=given)
         return got[0] if got else b""
 
     def lines(self, *words: str, size: int, given: bytes = b"") -> list[bytes]:
@@ -357,7 +357,7 @@ class _Branch:
         if not _plain(path):
             return []
         count = f"--max-count={_TOUCHING}"
-        words = ("rev-list", "--no-merges", count, *self._range, "--", path)
+        words = ("rev-list", "--no-merges", count, *self._range, "--", _spec(path))
         return [line for line in self._effort.lines(*words, size=100 * _TOUCHING) if _HASH.fullmatch(line)]
 
     def _find_gone(self, path: str) -> _Gone | None:
@@ -371,7 +371,7 @@ class _Branch:
         at = path
         for _ in range(_MOVES):
             touching = self._touching(at)
-            words = ("diff-tree", "--stdin", "--name-only", "--diff-filter=D", *_PLUMBING, "--", at)
+            words = ("diff-tree", "--stdin", "--name-only", "--diff-filter=D", *_PLUMBING, "--", _spec(at))
             lines = self._effort.lines(*words, size=_DIFF_SIZE, given=b"".join(name + b"\n" for name in touching))
             taken = next((line for line in lines if _HASH.fullmatch(line)), None)
             if taken is None:
@@ -448,7 +448,7 @@ class _Branch:
             return None
         given = b"".join(name + b"\n" for name in touching)
         lines = self._effort.lines(
-            "diff-tree", "--stdin", *_PATCH, *_PLUMBING, "--", path, size=_DIFF_SIZE, given=given
+            "diff-tree", "--stdin", *_PATCH, *_PLUMBING, "--", _spec(path), size=_DIFF_SIZE, given=given
         )
         for commit, removed, added in _changes(lines):
             if absent:
@@ -597,7 +597,13 @@ def _plain(path: str) -> bool:
         path.encode()
     except UnicodeEncodeError:
         return False
-    return 0 < len(path) < _LONGEST_PATH and "\0" not in path and "\n" not in path
+    parts = path.split("/")
+    return len(path) < _LONGEST_PATH and "\0" not in path and not any(part in ("", ".", "..") for part in parts)
+
+
+def _spec(path: str) -> str:
+    """A path as an argument: no pattern, and from the top, wherever in the tree git is called."""
+    return f":(top,literal){path}"
 
 
 def _squeezed(title: str) -> str:

@@ -28,6 +28,7 @@ COMMANDS = {
     "watch": "reviewbot.commands.watch",
     "queue": "reviewbot.commands.queue",
     "ledger": "reviewbot.commands.ledger",
+    "diff": "reviewbot.commands.diff",
     "config": "reviewbot.commands.config",
     "b4-check": "reviewbot.commands.b4_check",
     "b4-prep": "reviewbot.commands.b4_prep",
@@ -104,6 +105,12 @@ def _choice(parser: _Parser) -> None:
     parser.add_argument("--tree", metavar="DIR", help="git repository of the project: review whole files")
 
 
+def _branches(parser: _Parser) -> None:
+    parser.add_argument(
+        "--branch", dest="branches", metavar="NAME", action="append", help="also say whether it applies to this branch"
+    )
+
+
 def _strict(parser: _Parser) -> None:
     parser.add_argument("--strict", action="store_true", help="also what is note, info or of low confidence")
 
@@ -133,6 +140,26 @@ def _posting(parser: _Parser) -> None:
     which.add_argument("-v", "--revision", type=_revision, metavar="N", help="another revision of the series")
     which.add_argument("--latest", action="store_true", help="the newest revision of the series")
     parser.add_argument("-P", "--patches", metavar="RANGE", help="only these patches: 1-3,5")
+
+
+def _diff(diff: _Parser) -> None:
+    diff.add_argument(
+        "target", metavar="MESSAGE-ID", nargs="?", help="Message-ID, archive or Patchwork URL of any mail of a revision"
+    )
+    diff.add_argument("-m", "--mbox", metavar="PATH", help="read an mbox, maildir, mail or public-inbox directory")
+    diff.add_argument("--lore-url", metavar="URL", help="public-inbox server or list to fetch from")
+    which = diff.add_mutually_exclusive_group()
+    which.add_argument(
+        "-v", dest="versions", metavar="N", nargs="+", help="these two revisions, or this one and the one before it"
+    )
+    which.add_argument("--latest", action="store_true", help="the newest revision and the one before it")
+    diff.add_argument("-P", "--patches", metavar="RANGE", help="only these patches of the newer one: 1-3,5")
+
+
+def _compared(diff: _Parser) -> None:
+    diff.add_argument("--format", choices=("text", "json"), default="text")
+    diff.add_argument("--fail-on", choices=LIMITS, help="least severity that makes the exit status 1 (warning)")
+    _screen(diff)
 
 
 def _check(check: _Parser) -> None:
@@ -208,12 +235,19 @@ def _rules(rules: _Parser) -> None:
 
 # Of each command what it does, and what its options are, in the order of the help.
 _OPTIONS: dict[str, tuple[str, tuple[Callable[[_Parser], None], ...]]] = {
-    "lore": ("review a posting from an archive", (_posting, _choice, _strict, _result, _common)),
-    "check": ("review commits or patches before they are sent", (_check, _choice, _strict, _result, _common)),
+    "lore": ("review a posting from an archive", (_posting, _choice, _branches, _strict, _result, _common)),
+    "check": (
+        "review commits or patches before they are sent",
+        (_check, _choice, _branches, _strict, _result, _common),
+    ),
     "reply": ("the mails that would answer a posting", (_posting, _reply, _choice, _strict, _common)),
     "watch": ("one pass over the configured archives: review, answer, end", (_watch, _choice, _common)),
     "queue": ("the mails that wait for a person", (_queue, _document, _choice, _common)),
     "ledger": ("what was seen and sent, and why not", (_ledger, _document, _common)),
+    "diff": (
+        "two revisions of a series side by side, with findings fixed, new and still there",
+        (_diff, _choice, _strict, _compared, _common),
+    ),
     "config": ("the settings, and where each came from", (_config, _document, _common)),
     "b4-check": ("for b4 review: a mail on standard input, JSON on output", (_b4_check, _choice, _strict, _common)),
     "b4-prep": (

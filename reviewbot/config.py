@@ -176,7 +176,7 @@ class Config(NamedTuple):
     tree: str = ""  # git repository that --tree names elsewise; ~ is the home directory
     branches: tuple[str, ...] = ()  # of that tree, to which series should apply: "mm-unstable", "linux-next/master"
     ledger: str = ""  # file; empty: $XDG_STATE_HOME/reviewbot/ledger.sqlite
-    index: str = ""  # of series in flight, a file; empty: index.sqlite beside the ledger
+    index: str = ""  # type: ignore[assignment]  # of series in flight; empty: index.sqlite beside the ledger
     policy: PolicyConfig = PolicyConfig()
     list: dict[str, ListConfig] = {}  # noqa: RUF012 - by mail address in lower case; never changed
     source: dict[str, SourceConfig] = {}  # noqa: RUF012 - by name; never changed

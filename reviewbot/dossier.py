@@ -102,6 +102,9 @@ class Commit(NamedTuple):
     title: str
     date: datetime | None = None  # of the committer
 
+    def __str__(self) -> str:
+        return f'commit {self.id[:12]} ("{self.title[:120]}")'
+
 
 class SeriesTree(Protocol):
     """The tree that a series applies to, before its first patch and behind its last. Nothing is raised: what cannot be
@@ -142,6 +145,23 @@ class Conflict(NamedTuple):
     moved_to: str | None = None  # the file that the lines stand in now; None where they were not moved
     moved: tuple[str, ...] = ()  # lines of the hunk that were moved there, as the hunk has them
 
+    @property
+    def at(self) -> str:
+        """The file, and the hunk of it."""
+        return f"{self.path} hunk {self.hunk}" if self.hunk else self.path
+
+    @property
+    def because(self) -> str:
+        """What is in the way, as the end of a sentence: the commit and what it did, else what is wrong."""
+        if self.cause is None:
+            return "" if self.why == "does not apply" else f"it {self.why}"
+        if self.hunk is None:
+            # "was renamed to mm/new.c", "exists already"
+            return (
+                f"it {self.why} by {self.cause}" if self.why.startswith("was ") else f"it {self.why}, see {self.cause}"
+            )
+        return f"{self.cause} {f'moved these lines to {self.moved_to}' if self.moved_to else 'changed these lines'}"
+
 
 class Standing(NamedTuple):
     """How a series stands on a branch."""
@@ -175,9 +195,10 @@ class Overlap(NamedTuple):
 
     patch: int  # ours, by index
     path: str
-    what: str  # the function or definition; '' where it is lines alone
+    what: str  # the function ("walk()") or definition ("struct walk", "WALK_MAX"); '' where it is lines alone
     line: int  # of the file before our patch where it begins, from 1
     other: Flying
+    lines: bool = False  # both change the same lines of it, or such as stand side by side: they conflict
 
 
 class Claim(NamedTuple):

@@ -7,24 +7,17 @@ that a rule which raises costs only itself. Pure.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from reviewbot.c.code import MOST_TEXT, Code, Place, images
-from reviewbot.c.skeleton import Function, TooMuchError
-from reviewbot.dossier import Dossier, Needs, cover_patch
-from reviewbot.finding import TOO_LARGE, Fault, Finding, Fold, NotRun, Review, fingerprint, order
-from reviewbot.model import Applied, LineKind, Patch, Series, Severity, SpanKind
+from reviewbot.c.code import MOST_TEXT, Code, images
+from reviewbot.dossier import Claim, Dossier, Needs, cover_patch
+from reviewbot.finding import TOO_LARGE, Fault, Finding, NotRun, Review, fingerprint, order
+from reviewbot.model import Applied, LineKind, Patch, Series, SpanKind
+from reviewbot.reports import LONGEST, MOST, Key, finding_of, key_of, run_rule, touched
 from reviewbot.rule import Over, Report, Rule, SeriesReport
-
-# Reports of one rule in one file: nobody reads more, and a hostile patch has a hundred thousand.
-MOST = 1_000
-
-
-# Characters of a message: a name in it is a stranger's, and may be a megabyte long.
-LONGEST = 500
+from reviewbot.verdict import Asked, Definitions, Made, Names, Verdict, asked, defined_later
 
 # What is read of one patch besides MOST_TEXT: tokens of functions times rules. The largest file of 6.12's mm/ has 0.07
 # million tokens; at these limits a patch takes seconds (tests/bench/limits.py).
@@ -51,8 +44,14 @@ def review(
     `only` restricts it to the patches of these numbers; the others still tell which lines were moved. With `files` the
     rules see whole files. `progress` is told how many patches are done. `dossier` is what is known beyond the posting
     itself; its tree must be one that `files` was applied to, so that it knows what the patches have made of it.
+
+    What a later patch of the series resolves is a note, and says by which; what a later patch makes wrong is that
+    patch's finding.
     """
-    defined = _once(lambda: _definitions(series.patches))
+    dossier = dossier or Dossier(series)
+    claims = _claims(dossier)
+    definitions = Definitions(series.patches)
+    verdict = Verdict(series, definitions, claims, only)
     run = _Run(_removed(series.patches), [], [])
     findings: list[Finding] = []
     holding = [rule for rule in rules if rule.holds_for(series.base.version)]
@@ -61,7 +60,13 @@ def review(
         if progress:
             progress(done)
         applied = files.apply(patch) if files else None
+        verdict.step(patch, applied)
         if only is not None and patch.index not in only:
+            if applied and any(index > patch.index for index in only):
+                # what it says of its files is asked for alone because those behind it may make it wrong
+                quiet = run._replace(errors=[], not_run=[])
+                for _ in _review_patch(quiet, patch, applied, series, live, definitions, claims, verdict):
+                    pass
             continue
         if patch.reply and patch.unreadable:
             # a draft in a discussion is not held to be a patch
@@ -73,14 +78,10 @@ def review(
             run.errors.extend(
                 Fault(patch.mail, patch.index, b.message_line, b.reason, b.text) for b in patch.unreadable
             )
-        after = images(patch.files, LineKind.ADDED, series.base.version, applied, defined)
-        before = images(patch.files, LineKind.REMOVED, series.base.version, applied, defined)
-        # what whole files take is not taken from what the diff itself may
-        budgets = _Budget(MOST_TEXT, MOST_WORK), _Budget(MOST_TEXT, MOST_WORK)
-        for sides in zip(after, before, strict=True):
-            findings.extend(_review_file(run, patch, *sides, live, *budgets))
+        findings.extend(_review_patch(run, patch, applied, series, live, definitions, claims, verdict))
+    findings = list(verdict.findings(findings))
     over_series = [rule for rule in holding if rule.over is Over.SERIES]
-    findings.extend(_review_series(run, dossier or Dossier(series), over_series, only))
+    findings.extend(_review_series(run, dossier, over_series, only))
     not_run = tuple(dict.fromkeys(run.not_run))
     return Review(series, tuple(sorted(findings, key=order)), not_run, tuple(run.errors), len(rules), tuple(only or ()))
 
@@ -103,41 +104,54 @@ class _Budget:
         self.work = work
 
 
-def _once(make: Callable[[], frozenset[str]]) -> Callable[[], frozenset[str]]:
-    made: list[frozenset[str]] = []
+def _claims(dossier: Dossier) -> Callable[[str, int], Sequence[Claim]]:
+    """What other series claim; the index is opened where a rule asks."""
 
-    def get() -> frozenset[str]:
-        if not made:
-            made.append(make())
-        return made[0]
+    def ask(prefix: str, bit: int) -> Sequence[Claim]:
+        flight = dossier.flight
+        return flight.claims(prefix, bit) if flight else ()
 
-    return get
+    return ask
 
 
 def _removed(patches: Iterable[Patch]) -> frozenset[str]:
     return frozenset(text.strip() for patch in patches for diff in patch.files for text in diff.removed())
 
 
-# a definition or declaration begins in the first column: #define x, int x(..), struct a *x(..)
-_DEFINITION = re.compile(r"#[ \t]*define[ \t]+(\w+)|[A-Za-z_][\w \t*]{0,200}?\b(\w+)\(")
-
-
-def _definitions(patches: Iterable[Patch]) -> frozenset[str]:
-    """The functions and macros that the series adds, by the look of their lines."""
-    lines = (
-        line.text
-        for patch in patches
-        for diff in patch.files
-        for hunk in diff.hunks
-        for line in hunk.lines
-        if line.kind is LineKind.ADDED
-    )
-    return frozenset(match[1] or match[2] for text in lines if (match := _DEFINITION.match(text)))
+def _review_patch(
+    run: _Run,
+    patch: Patch,
+    applied: Applied | None,
+    series: Series,
+    rules: Sequence[Rule],
+    definitions: Definitions,
+    claims: Callable[[str, int], Sequence[Claim]],
+    verdict: Verdict,
+) -> Iterator[Finding]:
+    version, names = series.base.version, Names(definitions, patch.index)
+    after = images(patch.files, LineKind.ADDED, version, applied, lambda: names, claims)
+    before = images(patch.files, LineKind.REMOVED, version, applied, lambda: names, claims)
+    # what whole files take is not taken from what the diff itself may
+    budgets = _Budget(MOST_TEXT, MOST_WORK), _Budget(MOST_TEXT, MOST_WORK)
+    for number, sides in enumerate(zip(after, before, strict=True)):
+        looked: list[Asked] = []
+        made = list(_review_file(run, patch, *sides, rules, names, looked, *budgets))
+        if made or looked:
+            verdict.keep(patch, number, applied, made, looked)
+            yield from (one.finding for one in made)
 
 
 def _review_file(
-    run: _Run, patch: Patch, after: Code, before: Code, rules: Sequence[Rule], wholes: _Budget, hunks: _Budget
-) -> Iterator[Finding]:
+    run: _Run,
+    patch: Patch,
+    after: Code,
+    before: Code,
+    rules: Sequence[Rule],
+    names: Names,
+    looked: list[Asked],
+    wholes: _Budget,
+    hunks: _Budget,
+) -> Iterator[Made]:
     diff = after.diff
     if diff is None or diff.new_path is None or diff.binary or not diff.hunks:
         return
@@ -168,12 +182,16 @@ def _review_file(
         if rule.needs == "tree" and after.facts is None:
             run.not_run.append(NotRun(rule.name, _lacking("needs --tree", after)))
             continue
+        names.late.clear()
         try:
             reports, cut = run_rule(rule, after)
+            if one := asked(rule, after, patch):
+                looked.append(one)
             if why := after.abstained or (f"{cut} in {diff.path}" if cut else None):
                 run.not_run.append(NotRun(rule.name, _lacking(why, after)))
             if not reports:
                 continue
+            later = defined_later(rule, after, names, reports) if names.late else {}
             said_before, cut = run_rule(rule, before)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a rule is a plug-in: its bug costs only its findings
             line = diff.message_line
@@ -185,7 +203,7 @@ def _review_file(
             run.not_run.append(NotRun(rule.name, f"{cut} in {diff.path} before the patch"))
             continue
         old = _before(said_before, after, before)
-        yield from _findings(rule, patch, (after, before), reports, old, run.removed)
+        yield from _findings(rule, patch, (after, before), reports, old, run.removed, later)
     budget.work -= (most - after.effort.tokens) * len(candidates)
     if after.effort.skipped or before.effort.skipped:
         why = f"functions larger than is read of one patch: {diff.path}"
@@ -271,35 +289,9 @@ def _lacking(why: str, code: Code) -> str:
     return why.replace("needs --tree", f"{instead} {code.path}")
 
 
-def run_rule(rule: Rule, code: Code) -> tuple[list[Report], str | None]:
-    """What a rule reports of one side of a file, and why it was stopped, None where it came to its end.
-
-    A place that is reached on two ways is one report.
-    """
-    found: dict[tuple[object, ...], Report] = {}
-    code.abstained = None
-    code.effort.allow(len(code.tokens))
-    try:
-        for number, report in enumerate(rule.check(code)):
-            if number == MOST * MOST:
-                return list(found.values()), "gave up: says the same again and again"
-            found.setdefault((report.at[0], report.at[-1], report.message), report)
-            if len(found) == MOST:
-                return list(found.values()), f"stopped after {MOST} findings"
-    except TooMuchError:
-        return list(found.values()), "gave up: more to follow than in real code"
-    return list(found.values()), None
-
-
-def _key(report: Report, code: Code) -> tuple[str, ...]:
-    """What makes two reports the same one on both sides of a patch: no line numbers, no white space."""
-    function = code.function_of(report.at[0])
-    return (function.name or "" if function else "", *(place.text for place in report.identity or report.at))
-
-
-def _before(reports: Sequence[Report], after: Code, before: Code) -> Counter[tuple[str, ...]]:
+def _before(reports: Sequence[Report], after: Code, before: Code) -> Counter[Key]:
     """How often each report was made before the patch; of a function that it renames, under every new name."""
-    old = Counter(_key(report, before) for report in reports)
+    old = Counter(key_of(report, before) for report in reports)
     names = {function.name or "" for function in before.functions} if reports else set[str]()
     new = {function.name or "" for function in after.functions} if reports else set[str]()
     for (name, *texts), times in list(old.items()):
@@ -311,9 +303,9 @@ def _before(reports: Sequence[Report], after: Code, before: Code) -> Counter[tup
 
 def _moved_here(
     rule: Rule, reports: Sequence[Report], after: Code, before: Code, removed: frozenset[str]
-) -> Counter[tuple[str, ...]]:
+) -> Counter[Key]:
     """What the rule said, before the patch, of code that the patch has moved here from its other files."""
-    found: Counter[tuple[str, ...]] = Counter()
+    found: Counter[Key] = Counter()
     if not any(_all_moved(report, after, removed) for report in reports):
         return found
     for other in before.patch:
@@ -322,7 +314,7 @@ def _moved_here(
             and other.diff
             and any(word in text for text in other.diff.removed() for word in rule.words)
         ):
-            found.update(_key(report, other) for report in run_rule(rule, other)[0] if _touched(report, other))
+            found.update(key_of(report, other) for report in run_rule(rule, other)[0] if touched(report, other))
     return found
 
 
@@ -352,52 +344,25 @@ def _findings(
     patch: Patch,
     sides: tuple[Code, Code],
     reports: list[Report],
-    old: Counter[tuple[str, ...]],
+    old: Counter[Key],
     removed: frozenset[str],
-) -> Iterator[Finding]:
+    later: Mapping[int, int],
+) -> Iterator[Made]:
     code, before = sides
-    seen: Counter[tuple[str, ...]] = Counter()
+    seen: Counter[Key] = Counter()
     moved = _moved_here(rule, reports, code, before, removed)
     # what was there before keeps its place among equals only as long as the patch has not touched it
-    reports.sort(key=lambda report: (_touched(report, code), report.at[0].line))
+    reports.sort(key=lambda report: (touched(report, code), report.at[0].line))
     for report in reports:
-        key = _key(report, code)
+        key = key_of(report, code)
         occurrence = seen[key]
         seen[key] += 1
         preexisting = occurrence < old[key] or not _caused(report, code, before)
         if not preexisting and _all_moved(report, code, removed):
             preexisting = rule.style or (moved[key] > 0 and _function_moved(report, code, removed))
             moved[key] -= 1
-        function: Function | None = code.function_of(report.at[0])
-        severity = report.severity or rule.severity
-        if patch.reply:
-            # a draft in a discussion ("something like this?") is not held to what a submission is
-            severity = max(severity, Severity.NOTE, key=lambda s: s.rank)
-        name = function.name if function else None
-        yield Finding(
-            rule=rule.name,
-            severity=severity,
-            confidence=rule.confidence,
-            message=report.message[:LONGEST],
-            span=code.span(report.at),
-            related=tuple((code.span(at), text) for at, text in report.related),
-            places=(),
-            suggestion=report.suggestion,
-            patch=patch,
-            function=name,
-            fingerprint=fingerprint(rule.name, code.path, name, key[1:], occurrence),
-            rule_id=rule.id,
-            yields_to=rule.yields_to,
-            fold=_fold(rule, report),
-            preexisting=preexisting,
-            fixable=rule.fix and report.suggestion is not None,
-        )
-
-
-def _fold(rule: Rule, report: Report) -> Fold:
-    if rule.build and report.severity is None:  # what is less than the rule's own severity does build
-        return Fold.BUILD
-    return Fold.SERIES if rule.style else Fold.PATCH
+        finding = finding_of(rule, patch, code, report, key, occurrence, preexisting=preexisting)
+        yield Made(finding._replace(resolved_by=later.get(id(report))), rule, key)
 
 
 def _caused(report: Report, code: Code, before: Code) -> bool:
@@ -405,28 +370,9 @@ def _caused(report: Report, code: Code, before: Code) -> bool:
 
     Where both sides are whole, to have touched the function is enough: what was removed may lie elsewhere in it.
     """
-    if _touched(report, code):
+    if touched(report, code):
         return True
     function = code.function_of(report.at[0])
     if code.file is None or before.file is None or function is None or not function.statements:
         return False
     return code.touches(function.statements[0].span[0], function.statements[-1].span[1])
-
-
-def _touched(report: Report, code: Code) -> bool:
-    """A line of the patch is in the evidence: one that it adds, or the gap where one was removed."""
-    places: list[Place] = [*report.at, *report.evidence]
-    for at, _ in report.related:
-        places.extend(at)
-    if code.changed(*places):
-        return True
-    lines = [place.line for place in places if place.line >= 0]
-    return any(_gap(code, n) for n in range(min(lines) + 1, max(lines) + 1))
-
-
-def _gap(code: Code, n: int) -> bool:
-    """Line n - 1 or n was added, or something was removed between them."""
-    before, after = code.lines[n - 1], code.lines[n]
-    if LineKind.ADDED in (before.kind, after.kind):
-        return True
-    return (before.new or 0) + 1 == after.new and (before.old or 0) + 1 != after.old

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import threading
 from collections.abc import Iterator, Sequence
 from threading import Timer
 from typing import IO, NamedTuple
@@ -184,6 +185,55 @@ def run(
     except (OSError, ValueError) as error:
         raise GitError(f"cannot run git: {error}") from None
     return done.returncode, done.stdout, done.stderr
+
+
+def output(
+    directory: str,
+    *words: str,
+    given: bytes = b"",
+    own: bool = False,
+    settings: Sequence[tuple[str, str]] = (),
+    most: int,
+    patience: float = _PATIENCE,
+) -> tuple[int, bytes, bytes] | None:
+    """As `run`; None where git prints more than `most` bytes or takes longer than `patience` seconds, and is ended.
+
+    Raises GitError where git is not there.
+    """
+    line, environment = command(directory, *words, own=own, settings=settings)
+    with _scratch() as source, _scratch() as errors:
+        source.write(given)
+        source.seek(0)
+        try:
+            process = subprocess.Popen(line, env=environment, stdin=source, stdout=subprocess.PIPE, stderr=errors)
+        except (OSError, ValueError) as error:
+            raise GitError(f"cannot run git: {error}") from None
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            process.kill()
+
+        timer = threading.Timer(patience, end)
+        timer.daemon = True
+        with process:
+            try:
+                timer.start()
+                assert process.stdout
+                out = process.stdout.read(most + 1)
+                if len(out) > most:
+                    process.kill()
+                    return None
+                code = process.wait()
+            except BaseException:
+                process.kill()
+                raise
+            finally:
+                timer.cancel()
+        if late.is_set():
+            return None
+        errors.seek(0)
+        return code, out, errors.read(100_000)
 
 
 def stream(directory: str, *words: str, given: bytes = b"", own: bool = False) -> Iterator[bytes]:

@@ -61,7 +61,7 @@ def find_history(source: Source | None, raws: Sequence[bytes], series: Series) -
     InputError where the thread does not hold the series.
     """
     search = _Search(source)
-    mine = search.begin(Thread(raws), series.message_id)
+    mine = search.begin(Thread(raws), _own_name(series))
     search.run()
     revisions: list[Revision] = []
     at = 0
@@ -75,6 +75,15 @@ def find_history(source: Source | None, raws: Sequence[bytes], series: Series) -
         except InputError:
             continue  # a cover letter without its patches
     return Found(History(tuple(revisions), at, predecessor(revisions, at)), search.trouble)
+
+
+def _own_name(series: Series) -> str:
+    """A mail of the posting itself: cover letter and patches may be those of the revision before."""
+    if series.partial_reroll:
+        for patch in series.patches:
+            if (patch.subject.revision or 1) == series.revision:
+                return patch.mail.message_id
+    return series.message_id
 
 
 def predecessor(revisions: Sequence[Revision], at: int) -> int | None:
@@ -166,7 +175,7 @@ class _Search:
                 thread = Thread(self.source.thread(name))
             except ReviewbotError as error:
                 if not linked:  # a link may lead anywhere, also to another archive
-                    self.trouble = str(error)
+                    self.trouble = self.trouble or str(error)
                 return
             self._add_thread(thread)
         if name not in thread.mails:
@@ -188,7 +197,7 @@ class _Search:
         try:
             raws = self.source.related(lineage)
         except ReviewbotError as error:
-            self.trouble = str(error)
+            self.trouble = self.trouble or str(error)
             return
         for raw in raws:
             try:

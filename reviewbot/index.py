@@ -20,13 +20,15 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 from reviewbot.dossier import Claim, Flying, Overlap
 from reviewbot.ledger import is_shared
 from reviewbot.mail import declared_change_id, fold_title, has_diff, make_patch, parse_subject
 from reviewbot.model import Mail, Patch, ReviewbotError, Series, Subject
 from reviewbot.touches import Touch, bits, compares_names, touches
+
+T = TypeVar("T")
 
 # How long a series is taken to be in flight.
 IN_FLIGHT = timedelta(days=90)
@@ -118,12 +120,12 @@ class Entry(NamedTuple):
 class _Row(NamedTuple):
     """A touch of a patch of somebody else."""
 
-    touch: int
     path: str
     mail: int
     posting: int
-    gaps: bytes
-    added: bytes
+    gaps: frozenset[int]
+    added: frozenset[int]
+    names: tuple[str, ...]
 
 
 class _Mail(NamedTuple):
@@ -343,10 +345,10 @@ class Index:
     def sums(self) -> Sums:
         """How much it holds."""
         oldest, newest = self._one("SELECT min(date), max(date) FROM mail")
-        counts = [
-            int(self._one(f"SELECT count(*) FROM {table}")[0])
-            for table in ("posting", "mail WHERE id IN (SELECT mail FROM touch)", "path")
-        ]
+        counts = self._one(
+            "SELECT (SELECT count(*) FROM posting), (SELECT count(DISTINCT mail) FROM touch),"
+            " (SELECT count(*) FROM path)"
+        )
         times = [datetime.fromtimestamp(stamp, UTC) if stamp is not None else None for stamp in (oldest, newest)]
         return Sums(counts[0], counts[1], counts[2], times[0], times[1])
 
@@ -362,7 +364,7 @@ class Index:
             " SELECT touch.id, path.path, touch.mail FROM name JOIN touch ON touch.id = name.touch"
             " JOIN path ON path.id = touch.path WHERE name.name IN (?, ?, ?, ?) AND date BETWEEN ? AND ?",
             what, -len(what) - 1, f"/{what}", begin, end,
-            what, f"struct {what}", f"enum {what}", f"union {what}", begin, end,
+            what, f"{what}()", f"struct {what}", f"enum {what}", begin, end,
         )  # fmt: skip
         flight = _Flight(self, None, at, None)
         found = []
@@ -373,9 +375,7 @@ class Index:
                 found.append(Entry(flight.flying(mail), path, tuple(row[0] for row in names)))
         return sorted(found, key=lambda entry: (entry.other.date, entry.other.message_id, entry.path))
 
-    def flight(
-        self, series: Series, at: datetime, trouble: Callable[[ReviewbotError], None] | None = None
-    ) -> _Flight:
+    def flight(self, series: Series, at: datetime, trouble: Callable[[ReviewbotError], None] | None = None) -> _Flight:
         """The series in flight at a time, as a posting meets them (`dossier.Flight`).
 
         An index that cannot be read is one in which nothing is; `trouble` is told why.
@@ -405,10 +405,242 @@ class _Flight:
         """See `dossier.Flight`; the newest first. Copies of headers below tools/ are left out."""
         return self._guarded(lambda: self._claims(prefix, bit))
 
-    def _guarded[T](self, ask: Callable[[], list[T]]) -> list[T]:
+    def _guarded(self, ask: Callable[[], list[T]]) -> list[T]:
         try:
             return ask()
         except SeriesIndexError as error:
             if self._trouble:
                 self._trouble(error)
             return []
+
+    # --- who else ---------------------------------------------------------------------------------
+
+    def mail(self, number: int) -> _Mail:
+        """A patch of the index."""
+        if number not in self._mails:
+            row = self._index._one(
+                "SELECT mail.id, posting, message_id, subject, title, author, sender, person, revision, change_id,"
+                " root, date FROM mail JOIN posting ON posting.id = mail.posting WHERE mail.id = ?",
+                number,
+            )
+            self._mails[number] = _Mail(*row)
+        return self._mails[number]
+
+    def flying(self, mail: _Mail) -> Flying:
+        """As the rules are told of it."""
+        row = self._index._one(
+            "SELECT message_id FROM mail WHERE posting = ? ORDER BY counter, date, id LIMIT 1", mail.posting
+        )
+        date = datetime.fromtimestamp(mail.date, UTC)
+        return Flying(mail.message_id, mail.subject, mail.author, date, str(row[0]))
+
+    def superseded(self, mail: _Mail) -> bool:
+        """A newer posting has the patch, or is a reroll of its series, be it by somebody else who took it over."""
+        leads = self._index._all(
+            "SELECT title FROM mail WHERE posting = ? AND counter <= 1 ORDER BY counter LIMIT 2", mail.posting
+        )
+        titles = list({mail.title, *(row[0] for row in leads)})
+        marks = ", ".join("?" * len(titles))
+        for title, sender, person in self._index._all(
+            "SELECT title, sender, person FROM mail JOIN posting ON posting.id = mail.posting"
+            f" WHERE title IN ({marks}) AND posting.id != ? AND (date > ? OR (date = ? AND revision > ?))"
+            " AND date <= ? LIMIT 100",
+            *titles, mail.posting, mail.date, mail.date, mail.revision, self._end,
+        ):  # fmt: skip
+            if len(title.split()) >= _TITLE_WORDS or sender == mail.sender or (person and person == mail.person):
+                return True
+        return mail.change_id is not None and bool(
+            self._index._one(
+                "SELECT 1 FROM posting JOIN mail ON mail.posting = posting.id"
+                " WHERE change_id = ? AND posting.id != ? AND date > ? AND date <= ?",
+                mail.change_id, mail.posting, mail.date, self._end,
+            )
+        )  # fmt: skip
+
+    def _is_own(self, mail: _Mail) -> bool:
+        """It is the author's, or of the same thread, or the series under review under another name; or known to it."""
+        own = self._own
+        assert own is not None
+        if mail.sender in own.senders or mail.author in own.senders or (mail.person and mail.person in own.persons):
+            return True
+        if mail.root in own.roots or mail.message_id in own.ids or mail.message_id in own.named:
+            return True
+        if mail.change_id is not None and mail.change_id in own.change_ids:
+            return True
+        if mail.title in own.titles and len(mail.title.split()) >= _TITLE_WORDS:
+            return True
+        for title, counter, message_id in self._index._all(
+            "SELECT title, counter, message_id FROM mail WHERE posting = ? LIMIT 500", mail.posting
+        ):
+            if message_id in own.ids or message_id in own.named:
+                return True
+            if counter <= 1 and title in own.leads and len(title.split()) >= _TITLE_WORDS:
+                return True
+        return False
+
+    # --- what is met ------------------------------------------------------------------------------
+
+    def _overlaps(self) -> list[Overlap]:
+        assert self._series is not None
+        ours = [(patch.index, touch) for patch in self._series.patches for touch in touches(patch)]
+        rows: dict[str, list[_Row]] = {}
+        for path in list(dict.fromkeys(touch.path for _, touch in ours))[:_MOST_PATHS]:
+            rows[path] = self._touching(path)
+        met: list[tuple[int, Touch, _Row, str, int, bool]] = []
+        for index, touch in ours:
+            met += [(index, touch, row, *at) for row in rows.get(touch.path, ()) if (at := self._common(touch, row))]
+        if not met:
+            return []
+        kept: dict[int, bool] = {}
+        below = self._below({row.posting for _, _, row, *_ in met}, ours, rows)
+        found = []
+        for index, touch, row, what, line, lines in met:
+            mail = self.mail(row.mail)
+            if mail.id not in kept:
+                kept[mail.id] = mail.posting not in below and not self._is_own(mail) and not self.superseded(mail)
+            if kept[mail.id]:
+                found.append(Overlap(index, touch.path, what, line, self.flying(mail), lines))
+        return sorted(
+            _newest(found), key=lambda one: (one.patch, one.path, one.line, one.other.date, one.other.message_id)
+        )
+
+    def _touching(self, path: str) -> list[_Row]:
+        """What touches a file and was posted in time, the newest first; without what has the author's own address."""
+        assert self._own is not None
+        where = "WHERE path = (SELECT id FROM path WHERE path = ?) AND touch.date BETWEEN ? AND ?"
+        names: dict[int, list[str]] = {}
+        for number, name in self._index._all(
+            f"SELECT touch, name FROM touch JOIN name ON name.touch = touch.id {where}", path, self._begin, self._end
+        ):
+            names.setdefault(number, []).append(name)
+        return [
+            _Row(path, row[1], row[2], _unpack(row[3]), _unpack(row[4]), tuple(names.get(row[0], ())))
+            for row in self._index._all(
+                "SELECT touch.id, touch.mail, mail.posting, gaps, added, sender FROM touch"
+                " JOIN mail ON mail.id = touch.mail JOIN posting ON posting.id = mail.posting"
+                f" {where} ORDER BY touch.date DESC LIMIT ?",
+                path, self._begin, self._end, _MOST_PATCHES,
+            )
+            if row[5] not in self._own.senders
+        ]  # fmt: skip
+
+    def _common(self, touch: Touch, row: _Row) -> tuple[str, int, bool] | None:
+        """The function, the line before our patch, and whether lines meet; None where nothing does."""
+        if marks := row.gaps & touch.gaps.keys():
+            mark = min(marks, key=lambda one: touch.gaps[one])
+            return touch.places.get(mark, ""), touch.gaps[mark], True
+        names = [name for name in row.names if name in touch.names and compares_names(touch.path, name)]
+        if names:
+            name = min(names, key=lambda one: touch.names[one])
+            return name, touch.names[name], False
+        return None
+
+    def _below(
+        self, postings: Collection[int], ours: Sequence[tuple[int, Touch]], rows: Mapping[str, Sequence[_Row]]
+    ) -> frozenset[int]:
+        """The postings that ours was made on top of: the files have lines that these add."""
+        shown: defaultdict[str, set[int]] = defaultdict(set)
+        for _, touch in ours:
+            shown[touch.path] |= touch.before
+        for _, touch in ours:
+            shown[touch.path] -= touch.added  # by an earlier patch of ours
+        return frozenset(
+            row.posting
+            for path, them in rows.items()
+            for row in them
+            if row.posting in postings and not shown[path].isdisjoint(row.added)
+        )
+
+    def _claims(self, prefix: str, bit: int) -> list[Claim]:
+        rows = self._index._all(
+            "SELECT flag, claim.path, mail.id FROM claim JOIN mail ON mail.id = claim.mail"
+            " WHERE bit = ? AND flag >= ? AND flag < ? AND date BETWEEN ? AND ? ORDER BY date DESC LIMIT 200",
+            bit, prefix, f"{prefix}\U0010ffff", self._begin, self._end,
+        )  # fmt: skip
+        found = []
+        for flag, path, number in rows:
+            mail = self.mail(number)
+            if not path.startswith("tools/") and not self._is_own(mail) and not self.superseded(mail):
+                found.append(Claim(flag, bit, self.flying(mail), path))
+        return found
+
+
+class _Own:
+    """What the posting under review is known by."""
+
+    def __init__(self, series: Series) -> None:
+        mails = [*([series.cover.mail] if series.cover else []), *(patch.mail for patch in series.patches)]
+        subjects = [*([series.cover.subject] if series.cover else []), *(patch.subject for patch in series.patches)]
+        self.ids = frozenset(mail.message_id for mail in mails) - {""}
+        self.roots = frozenset(map(_root, mails)) | self.ids
+        senders = {(mail.original_from or mail.sender).email.lower() for mail in mails}
+        self.senders = (senders | {patch.author.email.lower() for patch in series.patches}) - {""}
+        self.persons = frozenset(map(_person, mails)) - {""}
+        self.titles = frozenset(fold_title(subject.title) for subject in subjects) - {""}
+        self.leads = frozenset(fold_title(subject.title) for subject in subjects[:2]) - {""}
+        texts = [line for mail in mails for line in _head(mail)]
+        self.named = frozenset(name for line in texts for name in _NAMED.findall(line[:1000]))
+        change_ids = {match[1] for line in texts if (match := _ON_CHANGE.match(line))}
+        self.change_ids = change_ids | ({series.change_id} if series.change_id else set())
+
+
+# Message-IDs in a text, be it in an address of an archive; of a series that it builds on.
+_NAMED = re.compile(r"[^\s<>/\"'(),;]{1,200}@[\w.-]{1,200}\w")
+_ON_CHANGE = re.compile(r"prerequisite-change-id: ([^\s:]{1,200})")
+
+
+def _head(mail: Mail) -> Iterator[str]:
+    """The lines of a mail that are no diff; b4 writes what it builds on behind it."""
+    inside = False
+    for line in mail.body[:100_000]:
+        inside = inside or line.startswith("diff --git ")
+        if not inside or line.startswith("prerequisite-"):
+            yield line
+
+
+def _root(mail: Mail) -> str:
+    """The first mail of its thread."""
+    return mail.references[0] if mail.references else mail.in_reply_to or mail.message_id
+
+
+def _person(mail: Mail) -> str:
+    """The sender's name, for who has several addresses; '' for one of a single word, which several have."""
+    name = (mail.original_from or mail.sender).name
+    name = " ".join(name.partition(" via ")[0].replace('"', " ").casefold().split())[:100]
+    return name if " " in name else ""
+
+
+def posted(series: Series, now: datetime) -> datetime:
+    """When a series was posted, as its mails say; now where they do not, or tell of a time to come."""
+    mails = [*([series.cover.mail] if series.cover else []), *(patch.mail for patch in series.patches)]
+    return min(max((mail.date for mail in mails if mail.date), default=now), now)
+
+
+def _sent(mail: Mail, arrived: datetime | None, now: datetime) -> datetime:
+    """When a mail was sent, never later than it arrived; a clock that was reset counts for nothing."""
+    latest = min(arrived, now) if arrived else now
+    if mail.date is None or mail.date > latest:
+        return latest
+    return latest if arrived and latest - mail.date > _IMPORT else mail.date
+
+
+def _newest(found: Sequence[Overlap]) -> Iterator[Overlap]:
+    """Of what one author posted of the same place the newest: a reroll under another name is no second series."""
+    newest: dict[tuple[str, int, str, str], Overlap] = {}
+    for one in sorted(found, key=lambda one: one.other.date):
+        newest[one.other.author, one.patch, one.path, one.what or str(one.line)] = one
+    yield from newest.values()
+
+
+def _pack(marks: Collection[int]) -> bytes:
+    return array("I", sorted(marks)).tobytes()
+
+
+def _unpack(packed: bytes) -> frozenset[int]:
+    marks = array("I")
+    marks.frombytes(packed[: len(packed) // 4 * 4])
+    return frozenset(marks)
+
+
+def _why(error: BaseException) -> str:
+    return getattr(error, "strerror", None) or " ".join(str(error).split())

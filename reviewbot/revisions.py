@@ -37,6 +37,7 @@ class Found(NamedTuple):
     newest: str | None  # Message-ID of the newest revision known, where it is newer than `series`
     fetched: int  # mails of the other thread that `series` comes from; 0 where it is the one asked for
     trouble: str | None  # why other threads could not be looked at; None where they were, or need not be
+    raws: Sequence[bytes] = ()  # the thread that `series` comes from
 
 
 def find_series(
@@ -53,7 +54,7 @@ def find_series(
     """
     thread = Thread(raws)
     if message_id not in thread.mails or (revision is None and not latest and thread.is_draft(message_id)):
-        return Found(select_series(thread, message_id), None, 0, None)
+        return Found(select_series(thread, message_id), None, 0, None, raws)
     posting = thread.posting(message_id)
     here = thread.revisions(posting)
     elsewhere: dict[int, str] = {}
@@ -74,16 +75,16 @@ def find_series(
     if wanted in here:
         series = select_series(thread, message_id, revision=wanted if latest else revision)
     else:
-        mails = source.thread(known[wanted])
-        fetched = len(mails)
-        other = Thread(mails)
+        raws = source.thread(known[wanted])
+        fetched = len(raws)
+        other = Thread(raws)
         # that thread may hold a still newer one, in reply and with another title
         further = other.revisions(other.posting(known[wanted])) if known[wanted] in other.mails else {}
         series = select_series(other, known[wanted], latest=latest)
         known = {**{number: found.ids[0] for number, found in further.items()}, **known}
     newest = max([series.revision, *known])
     later = known[newest] if newest > series.revision else None
-    return Found(series._replace(newest=newest), later, fetched, trouble)
+    return Found(series._replace(newest=newest), later, fetched, trouble, raws)
 
 
 def _elsewhere(source: Source, thread: Thread, posting: Posting) -> dict[int, str]:

@@ -56,6 +56,7 @@ class Selection(NamedTuple):
     select: tuple[str, ...] = ()  # only these; empty: all
     known: Mapping[str, str] = MappingProxyType({})  # fingerprint -> why it is not shown again
     per_path: tuple[PathRule, ...] = ()
+    fold: bool = True  # findings that say the same are one, with places
 
 
 def matches(wanted: Sequence[str], rule: str, rule_id: str = "") -> bool:
@@ -73,9 +74,9 @@ def select(review: Review, selection: Selection) -> Review:
         for f in decided
         if f.shown or f.why_not_shown == selection.known.get(f.fingerprint, "")
     }
-    return review._replace(
-        findings=tuple(sorted(_fold((_yield(finding, said) for finding in decided), review.series.base), key=order))
-    )
+    yielded = (_yield(finding, said) for finding in decided)
+    chosen = _fold(yielded, review.series.base) if selection.fold else yielded
+    return review._replace(findings=tuple(sorted(chosen, key=order)))
 
 
 class _Paths:

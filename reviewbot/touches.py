@@ -38,10 +38,13 @@ _AGGREGATE = re.compile(
     r"(?:(?:static|const|typedef|extern)[ \t]+){0,4}+(struct|enum|union)[ \t]+(\w{1,80})[ \t]*\{?[ \t]*$"
 )
 _VARIABLE = re.compile(r"[A-Za-z_][\w \t*]{0,200}?\b(\w{1,80})(?:\[[^\]\n]{0,80}\])?[ \t]*=[ \t]*\{?[ \t]*$")
+# An empty line, or one that looks like a comment's: who puts a comment right does not meet who changes the code.
+_COMMENT = re.compile(r"[ \t]*(?:/\*|//|\*[ \t/]|\*?$)")
 _NO_DEFINITION = re.compile(r"(?:if|for|while|switch|return|else|case|do|goto)\b|EXPORT_|MODULE_|module_")
 
 _CLAIM = re.compile(
-    r"(?:[ \t]*#[ \t]*define[ \t]+([A-Z]\w{1,79})[ \t]+|[ \t]+([A-Z]\w{1,79})[ \t]*=[ \t]*)([^,/]{1,60}?)[ \t]*(?:,|/[*/]|$)"
+    r"(?:[ \t]*#[ \t]*define[ \t]+([A-Z]\w{1,79})[ \t]+|[ \t]+([A-Z]\w{1,79})[ \t]*=[ \t]*)"
+    r"([^,/]{1,60}?)[ \t]*(?:,|/[*/]|$)"
 )
 _SHIFT = re.compile(
     r"\(*+(?:\(__force[\w ]{0,20}\)|\(\w{1,20}\))?(?:1(?:U|L|UL|LL|ULL)?[ ]?<<[ ]?|BIT(?:_ULL)?\()(\d{1,2})\)*+$"
@@ -53,7 +56,7 @@ class Touch(NamedTuple):
     """What a patch touches of one file."""
 
     path: str
-    names: Mapping[str, int]  # functions and definitions; the line of the file before the patch where each is touched
+    names: Mapping[str, int]  # "walk()", "struct walk"; the line of the file before the patch where each is touched
     gaps: Mapping[int, int]  # checksum of two lines -> that of the second, before the patch
     places: Mapping[int, str]  # checksum -> the function it lies in, where that is known
     added: frozenset[int]  # checksums of the lines that it adds
@@ -81,7 +84,7 @@ def touches(patch: Patch) -> Iterator[Touch]:
 
 def compares_names(path: str, name: str) -> bool:
     """That two patches touch one definition of that name in this file says something: in a header all meet all."""
-    return path.endswith(".c") or (path.endswith(_C) and " " not in name)
+    return path.endswith(".c") or name.endswith("()")
 
 
 def _touch(diff: FileDiff, path: str) -> Touch:
@@ -97,7 +100,7 @@ def _touch(diff: FileDiff, path: str) -> Touch:
         last = hunk.old_start
         for line, owner in zip(hunk.lines, inside, strict=True):
             last = line.old or last
-            if line.kind is not LineKind.CONTEXT and owner and line.text.strip():
+            if line.kind is not LineKind.CONTEXT and owner and not _COMMENT.match(line.text):
                 names.setdefault(owner, last)
             if (mark := _checksum(line.text)) is not None:
                 (added if line.kind is LineKind.ADDED else before).add(mark)
@@ -178,7 +181,7 @@ def _owners(hunk: Hunk) -> list[str]:
 
 
 def definition(line: str) -> str:
-    """What a line in the first column begins to define: "walk", "struct walk"; '' for nothing.
+    """What a line in the first column begins to define: "walk()", "struct walk"; '' for nothing.
 
     Of git's hunk headings, too.
     """
@@ -191,7 +194,7 @@ def definition(line: str) -> str:
         return ""
     if match := _FUNCTION.match(text):
         # SYSCALL_DEFINE3(name, ..), DEFINE_X(name): what is defined is the argument
-        return match[2] if match[1].isupper() and match[2] else match[1]
+        return f"{match[2] if match[1].isupper() and match[2] else match[1]}()"
     if match := _VARIABLE.match(text):
         return match[1]
     return ""

@@ -364,6 +364,13 @@ class Files:
             return Applied({}, None)
         return Applied(found, self._facts)
 
+    def raw(self, path: str) -> bytes | None:
+        """A file behind the patches so far, as git has it; None where there is none, or what it holds is not known."""
+        try:
+            return self._state(path, {}).raw
+        except (Refused, GitError):
+            return None
+
     def _apply(self, patch: Patch) -> dict[int, Whole]:
         found: dict[int, Whole] = {}
         made: dict[str, _State] = {}

@@ -58,6 +58,11 @@ def check(code: Code) -> Iterator[Report]:
             coming = code.version is not None and code.version < MERGED.get(known, code.version)
             takes = "takes in a later kernel" if coming else "has"
             yield Report([name], f"{name.text} takes bit {bit}, which {known} {takes}")
+        elif claim := next((one for one in code.claims("FOLL_", bit) if one.flag != name.text), None):
+            # who is merged second has to move: that is no error yet
+            other = f"'{claim.other.subject[:150]}' <{claim.other.message_id}>"
+            message = f"{name.text} takes bit {bit}, which {claim.flag} of {other} takes, too"
+            yield Report([name], message, severity=Severity.WARNING)
         elif not enums:
             continue
         elif first and bit < first:

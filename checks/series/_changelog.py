@@ -22,21 +22,25 @@ _CHANGES = (
 )
 _BETWEEN = r"(?: (?:are|made|log|list))? (?:since|in|from|for|of|to|between|compared to|against|over|on|with|after)"
 _OLDER = (
-    r"(?:(?:the|this|my|rfc|patch|series) ){0,2}(?:" + _VERSION + r"|rfc\b|(?:previous|prior|last|initial|first|earlier|old)"
+    r"(?:(?:the|this|my|rfc|patch|series) ){0,2}(?:"
+    + _VERSION
+    + r"|rfc\b|(?:previous|prior|last|initial|first|earlier|old)"
     r" (?:version|revision|post|posting|series|patch ?set|set|rfc|spin|round|iteration|submission)s?\b)"
 )
+
+_NEXT = r"(?:rfc\b|" + _VERSION + r"|[0-9]{1,3}\b)"
 
 # A line that stands above a changelog, or is one; group 1 is its text behind the words
 HEADING = re.compile(
     _LEAD
     + r"(?:"
-    + r"(?:(?:from|in|since|rfc|on|for)\s)?(?:rfc|" + _VERSION + r")" + _ARROW + r"(?:rfc\b|" + _VERSION + r"|[0-9]{1,3}\b)"
+    + r"(?:(?:from|in|since|rfc|on|for)\s)?(?:rfc|" + _VERSION + r")" + _ARROW + _NEXT
     + r"|" + _CHANGES + _BETWEEN + r" " + _OLDER
     + r"|" + _CHANGES + r" (?:this (?:version|revision)|" + _VERSION + r")"
-    + r"|(?:since|compared to|as of|new in|in) " + _OLDER + r"(?= {0,2}(?:[:,-]|$))"
+    + r"|(?:since|compared to|as of|new in|in) " + _OLDER + r"(?= {0,2}(?:[:-]|$))"
     + r"|(?:change[ -]?log|change history|(?:version|revision|patch) (?:history|log|changes)|changes)(?= {0,2}(?::|$))"
     + r"|" + _VERSION + r" (?:changes|updates?|changelog|change log|fix(?:es)?)\b"
-    + r"|" + _VERSION + r"(?= {0,2}(?:[:;)\]}=-]|\([^()]{0,60}\) {0,2}:?|\[[^\[\]]{0,60}\] {0,2}:?|$))"
+    + r"|" + _VERSION + r"(?= {0,2}(?:[:)\]}]|-{1,3}(?:\s|$)|(?:\([^()]{0,60}\)|\[[^\[\]]{0,60}\]) {0,2}(?::|-|$)|$))"
     + r")",
     re.I,
 )  # fmt: skip
@@ -48,23 +52,29 @@ _TOLD = re.compile(
     r"(?:v[0-9]{1,3}\b(?!\.)|(?:previous|prior|last|earlier|first|older) "
     r"(?:version|revision|post|posting|patch|series|round|rfc|iteration|attempt|submission|spin|set))"
     r"|\b(?:this|new|next|updated|latest|current) (?:version|revision|iteration|spin|respin|round|reroll)\b"
-    r"|\bv[0-9]{1,3} (?:is|was|were|are|had|has|adds?|added|drops?|dropped|fix|fixes|fixed|breaks?|did|does|of|just|now|here"
-    r"|contains?|addresses|addressed|includes?|included|includes|changes|changed|only|uses?|used|had|makes?|takes?)\b"
+    r"|\bv[0-9]{1,3} (?:is|was|were|are|had|has|adds?|added|drops?|dropped|fix|fixes|fixed|breaks?|did|does|of|just|now"
+    r"|here|contains?|addresses|addressed|includes?|included|includes|changes|changed|only|uses?|used|had|makes?|takes?)\b"
     r"|\b(?:re-?send|re-?sending|re-?sent|re-?post(?:ed|ing)?|re-?spin|re-?spun|re-?base[ds]?|re-?basing)\b"
     r"|\b(?:replacement (?:for|of)|replaces (?:the|my|patch|https?)|supersedes?)(?!\w)"
     r"|\b(?:range-diff|interdiff)\b|\bchange ?log\b",
     re.I,
 )
-_RANGE_DIFF = re.compile(r"\s{0,4}(?:[0-9]{1,3}|-): {1,3}[0-9a-f-]{7,40} [=!<>] {1,3}(?:[0-9]{1,3}|-): {1,3}[0-9a-f-]{7,40}")
+_RANGE_DIFF = re.compile(
+    r"\s{0,4}(?:[0-9]{1,3}|-): {1,3}[0-9a-f-]{7,40} [=!<>] {1,3}(?:[0-9]{1,3}|-): {1,3}[0-9a-f-]{7,40}"
+)
 _LINK = re.compile(r"<?https?://\S++|<[^<>\s@]{1,120}@[^<>\s]{1,120}>")
 # what stands behind a heading or a link and says nothing: punctuation, "Link to v1", a reference's number
 _EMPTY = re.compile(
-    r"[\W_]*(?:(?:link|links|url|lore|see|the|series|posting|patch|rfc|cover letter|last|previous|prior|version|to|at|of|for|in"
-    r"|v[0-9]{1,3}|[0-9]{1,2}|is|here|was|none|n/?a|tbd|editme)\b[\W_]*)*+$",
+    r"[\W_]*(?:(?:link|links|url|lore|see|the|series|posting|patch|rfc|cover letter|last|previous|prior|version"
+    r"|to|at|of|for|in|v[0-9]{1,3}|[0-9]{1,2}|is|here|was|none|n/?a|tbd|editme)\b[\W_]*)*+$",
     re.I,
 )
 
 
+# the message is that of a commit which there is already, and is copied as it is
+_COPIED = re.compile(
+    r"\s{0,8}(?:\[ {0,2}upstream commit [0-9a-f]{8}|commit [0-9a-f]{12,40} upstream|\(cherry picked from commit )", re.I
+)
 _BULLET = re.compile(r"\s*(?:[-*o+•]|\(?\d{1,2}[.)]) +(?!link\b|v\d{1,3}\b *[:=]|https?:)\S", re.I)
 
 
@@ -98,3 +108,9 @@ def _follows(line: str, below: Sequence[str]) -> bool:
     if match is None:  # "v1: https://..." has a list right below it, or is one of the links at the end
         return bool(below) and bool(_BULLET.match(below[0]))
     return any(text.strip() and not _EMPTY.match(_LINK.sub("", text[:400])) for text in below)
+
+
+def is_backport(message: str) -> bool:
+    """A commit that there is already, for an older kernel: what stands in its message stays there."""
+    lines = message.split("\n")
+    return any(_COPIED.match(line) for line in (*lines[:4], *lines[-12:]))

@@ -21,8 +21,8 @@ LONGEST, BEFORE, REACH = 400, 24, 300
 VARIADIC = "..."
 
 # ` * name - what it does`, ` * name() - ..`, ` * name:`; `struct name - ..` and `DOC: ..` are of something else
-_NAMED = re.compile(r"\s*\*\s*(?:function\s+)?([A-Za-z_]\w*)\s*(\(\w{0,40}\))?\s*(?:[-:]|--|$)")
-_ONE = re.compile(r"\s*\*[ \t]*@(\w+|\.\.\.)(?:\.\.\.)?[ \t]*:")
+_NAMED = re.compile(r"\s*+\*\s*+(?:function\s++)?([A-Za-z_]\w*+)\s*+(\(\w{0,40}\))?\s*+(?:[-:]|$)")
+_ONE = re.compile(r"\s*+\*[ \t]*+@(\w++|\.\.\.)(?:\.\.\.)?[ \t]*+:")
 _NOT_FUNCTIONS = frozenset("struct union enum typedef define DOC".split())
 
 
@@ -55,45 +55,32 @@ def bare(line: Comment) -> str:
 
 
 def docs(code: Code) -> Iterator[Doc]:
-    """Of the functions that the patch touches, or whose comment it does; all of a file without a patch."""
+    """Those of a file. What they cost is spent from the rule's effort."""
     starts = _starts(code)
     comments = code.comments
-    token_lines = [token.line for token in code.tokens]
-    patched = code.whole and bool(code.diff and code.diff.hunks)
     n = 0
     while n < len(comments):
         first = n
         n += 1
         if comments[first].text.rstrip() != "/**":
             continue
-        while n < len(comments) and not comments[n - 1].text.rstrip().endswith("*/"):
+        while n < len(comments) and not _closed(comments[n - 1]):
             if comments[n].line != comments[n - 1].line + 1 or comments[n].line in starts or n - first > LONGEST:
                 break
             n += 1
-        block = comments[first:n]
-        if not block[-1].text.rstrip().endswith("*/") or len(block) < 2:
+        if not _closed(comments[n - 1]) or n - first < 2:
             continue
-        end = block[-1].line
-        at = bisect_left(token_lines, end + 1)
-        if at == len(token_lines) or _between(starts, end, token_lines[at]):
+        code.effort.spend(3)
+        end = comments[n - 1].line
+        at = bisect_left(code.tokens, end + 1, key=lambda token: token.line)
+        if at == len(code.tokens) or _between(starts, end, code.tokens[at].line):
             continue
-        if patched and not code.touches(block[0].line, _end(code, at)):
-            continue
-        if doc := _doc(block[1:], prototype_at(code.tokens, at)):
+        if doc := _doc(comments[first + 1 : n], prototype_at(code.tokens, at)):
             yield doc
 
 
-def _end(code: Code, at: int) -> int:
-    """The line of the } in the first column that ends a function which begins at a token, or of its ;."""
-    depth = 0
-    for token in code.tokens[at:]:
-        if token.text in ("{", "("):
-            depth += 1
-        elif token.text in ("}", ")"):
-            depth -= 1
-        if depth <= 0 and (token.text == ";" or (token.text == "}" and token.column == 0)):
-            return token.line
-    return len(code.lines) - 1
+def _closed(line: Comment) -> bool:
+    return line.text.rstrip().endswith("*/")
 
 
 def _doc(lines: Sequence[Comment], prototype: Prototype | None) -> Doc | None:
@@ -184,13 +171,15 @@ def _parameter(argument: Sequence[Token], texts: Sequence[str]) -> Token | None:
     if "[" in texts:
         argument = argument[: texts.index("[")]
     words = [token for token in argument if token.kind is Kind.WORD]
-    while len(words) > 2 and words[-1].text.startswith("__"):
+    while len(words) > 2 and words[-1].text in _ATTRIBUTES:
         words.pop()
     if len(words) < 2 or words[-1].text in _TYPES or words[-2].text in ("struct", "union", "enum"):
         return None  # the type alone
     return words[-1]
 
 
+# what may stand behind a parameter's name: include/linux/compiler_attributes.h
+_ATTRIBUTES = frozenset("__maybe_unused __always_unused __unused __noreturn __ref".split())
 _TYPES = frozenset(
     "char short int long unsigned signed float double void bool const volatile u8 u16 u32 u64 s8 s16 s32 s64".split()
 )

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from reviewbot.checks.series._changelog import heading
+from reviewbot.checks.series._changelog import heading, is_backport
+
 from reviewbot.dossier import Dossier, message_lines, message_span
 from reviewbot.model import Patch, Severity
 from reviewbot.rule import SeriesReport, series_rule
@@ -15,11 +16,12 @@ from reviewbot.rule import SeriesReport, series_rule
 # the names of a changelog that have no number; "Changes:" may be the commit's own
 _NAMED = re.compile(r"change[ -]?log|history|previous|prior|last|initial|first|earlier", re.I)
 _NUMBER = re.compile(r"v(?:er(?:sion)?)?\.? ?([0-9]{1,3})(?![\w]|\.[0-9])", re.I)
-# the message is that of a commit which there is already, and is copied as it is
-_COPIED = re.compile(r"\s*(?:\[ ?upstream commit [0-9a-f]{8}|commit [0-9a-f]{12,40} upstream|\(cherry picked from commit )", re.I)
+_TRAILER = re.compile(r"[A-Za-z][A-Za-z-]{0,30}: \S")
 # where a changelog in the commit is the custom
-_KEPT = ("drivers/gpu/drm/", "drivers/accel/", "drivers/dma-buf/", "include/drm/", "include/uapi/drm/", "net/", "drivers/net/",
-         "include/net/", "include/uapi/drm")  # fmt: skip
+_KEPT = (
+    *("drivers/gpu/drm/", "drivers/accel/", "drivers/dma-buf/", "include/drm/", "include/uapi/drm/"),
+    *("net/", "drivers/net/", "include/net/"),
+)
 _KEPT_TITLE = re.compile(r"(?:drm|accel|dma-buf|net)\b", re.I)
 _KEPT_PREFIX = re.compile(r"net(?:-next)?$|drm-\S+$|bluetooth$", re.I)
 
@@ -52,15 +54,16 @@ def check(dossier: Dossier) -> Iterator[SeriesReport]:
 
 
 def _in_message(patch: Patch, revision: int) -> _Found | None:
-    if _customary(patch):
+    if _customary(patch) or is_backport(patch.message):
         return None
     lines = list(message_lines(patch))
-    if any(_COPIED.match(text) for _, text in lines[:4] + lines[-12:]):
-        return None
     for place, (number, text) in enumerate(lines):
         # what is indented is quoted; in brackets the one who applied it says what he changed
         if not text or text[0] == "[" or text.startswith(("\t", "    ")):
             continue
+        above = lines[place - 1][1].strip() if place else ""
+        if above and not _TRAILER.match(above):
+            continue  # "... of cgroup" and below it "v2: ..." is a sentence
         match = heading(text)
         if match is None or not _between_revisions(match[0], revision):
             continue

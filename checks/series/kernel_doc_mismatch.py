@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 from reviewbot.checks.series._kernel_doc import VARIADIC, Doc, bare, docs
 
@@ -15,14 +17,15 @@ from reviewbot.model import Severity
 from reviewbot.rule import Report, code_rule
 
 
-@code_rule(Severity.NOTE, id="HY09", words=("/**",), needs="file")
+@code_rule(Severity.NOTE, id="HY09", words=("/**",))
 def check(code: Code) -> Iterator[Report]:
     """Comments that are seen from end to end, right above their function."""
+    functions = _Functions(code)
     for doc in docs(code):
-        yield from _name(doc)
-        yield from _parameters(doc)
+        other = list(_name(doc))
+        yield from other or _parameters(doc)
         yield from _lock(doc)
-        yield from _errors(code, doc)
+        yield from _errors(code, doc, functions.of(doc))
 
 
 # -- names ----------------------------------------------------------------------------------------------------------
@@ -56,13 +59,9 @@ def _parameters(doc: Doc) -> Iterator[Report]:
     told = {comment.text for comment in doc.parameters}
     if not told:
         return
-    text = doc.text
-    missing = [
-        token
-        for token in prototype.parameters
-        if token.text not in told and token.text != VARIADIC and not re.search(rf"\b{re.escape(token.text)}\b", text)
-    ]
-    more = [c for c in doc.parameters if c.text not in has and c.text != VARIADIC]
+    words = {*told, VARIADIC, *re.findall(r"\w+", doc.text)}
+    missing = [token for token in prototype.parameters if token.text not in words]
+    more = [c for c in doc.parameters if c.text not in has and c.text.lower() not in _RESULT]
     if VARIADIC in has:
         more = [c for c in more if c.text not in _REST]
     evidence = prototype.tokens
@@ -81,8 +80,12 @@ def _parameters(doc: Doc) -> Iterator[Report]:
         yield Report([missing[0]], message, evidence=(doc.parameters[0], doc.parameters[-1], *prototype.tokens))
 
 
-# of one message
+# hunks and functions of a file in which the rest of a function is looked for
+MOST_PARTS = 300
+# names of one message
 MOST_NAMES = 5
+# `@return:` is a section to kernel-doc, too, and no parameter
+_RESULT = frozenset(("return", "returns", "retval", VARIADIC))
 # what the ... of a variadic function is called
 _REST = frozenset("args varargs arguments".split())
 
@@ -158,12 +161,16 @@ def _sentences(lines: Sequence[Comment]) -> Iterator[tuple[Comment, str]]:
 _ERRNO = re.compile(r"(?<![\w-])-(E[A-Z0-9]{2,20})\b")
 _RETURNS = re.compile(r"(?:returns?|return values?)\b(?! to\b)", re.I)
 _SECTION = re.compile(r"(?:@|[A-Z]\w{0,20}:(?:\s|$))")
-_DENIED = re.compile(r"\b(?:not|never|no longer|instead|rather|other than|n't|previously|used to)\b", re.I)
+_DENIED = re.compile(
+    r"\b(?:not|cannot|can't|never|no longer|instead|rather|other than|doesn't|won't|previously|used to|ex:|e\.g|"
+    r"for example|such as)(?!\w)",
+    re.I,
+)
 # a state that is told of what a parameter points to: *locked == 0
 _STATE = re.compile(r"\*(\w+)\s*(?:={1,2}|is|set to)\s*(\d{1,4}|true|false|NULL)\b")
 _IN_STATE = re.compile(r"\breturn(?:s|ed|ing)?(?: value)?(?: is| of| with)? -(E[A-Z0-9]{2,20})\b", re.I)
 # what stands for an error, and is none
-_ANY = frozenset("ERRNO ERROR EXXX EXXXX EFOO".split())
+_ANY = frozenset("ERRNO ERROR EERROR ERR EXXX EXXXX EFOO".split())
 # functions that are there for another to take their place: the comment is of that one
 _STUBS = frozenset("__weak __bpf_kfunc".split())
 _CONSTANTS = frozenset("NULL true false ERR_PTR".split())
@@ -171,17 +178,28 @@ _CONSTANTS = frozenset("NULL true false ERR_PTR".split())
 _HIDDEN = re.compile(r"RET|TRY|CHECK|GOTO|FAIL|ASSERT|BAIL|VERIFY|REQUIRE|ERROR|_ON_ERR")
 
 
-def _errors(code: Code, doc: Doc) -> Iterator[Report]:
+class _Functions:
+    """The functions of a file, by where their name stands."""
+
+    def __init__(self, code: Code) -> None:
+        self._code = code
+
+    @cached_property
+    def _named(self) -> dict[Token, Function]:
+        functions = (f for f in self._code.functions if f.opened and not f.macro)
+        return {token: f for f in functions for token in f.header if token.text == f.name}
+
+    def of(self, doc: Doc) -> Function | None:
+        """The function below a comment that speaks of errors; None where it is none, or the patch leaves it alone."""
+        return self._named.get(doc.prototype.name) if "-E" in doc.text else None
+
+
+def _errors(code: Code, doc: Doc, function: Function | None) -> Iterator[Report]:
     """Errors that the comment promises."""
-    if "-E" not in doc.text:
-        return
-    name = doc.prototype.name
-    function = next((f for f in code.functions if f.opened and not f.macro and name in f.header), None)
-    if function is None:
-        return
-    yield from _in_a_state(code, doc, function)
-    if function.whole:
-        yield from _never(code, doc, function)
+    if function:
+        yield from _in_a_state(code, doc, function)
+        if function.whole:
+            yield from _never(code, doc, function)
 
 
 def _never(code: Code, doc: Doc, function: Function) -> Iterator[Report]:
@@ -213,7 +231,7 @@ def _promised(doc: Doc) -> list[tuple[str, Comment]]:
         if inside:
             if _DENIED.search(text):
                 return []
-            for match in _ERRNO.finditer(text):
+            for match in _ERRNO.finditer(text if not text.endswith(");") and "return -" not in text else ""):
                 found.setdefault(match[1], line)
     return list(found.items())
 
@@ -221,7 +239,8 @@ def _promised(doc: Doc) -> list[tuple[str, Comment]]:
 def _returned(code: Code, function: Function) -> frozenset[str] | None:
     """The constants that a function returns, and every errno that it names; None where something else is returned."""
     first, last = function.header[0].line, max((s.span[1] for s in function.statements), default=0)
-    body = [token for token in code.tokens if first <= token.line <= last]
+    begin, end = (bisect_left(code.tokens, line, key=lambda token: token.line) for line in (first, last + 1))
+    body = code.tokens[begin:end]
     statements = list(function.walk())
     returns = [s for s in statements if s.kind is StatementKind.RETURN]
     if not returns or len(returns) != sum(token.text == "return" for token in body):
@@ -235,10 +254,9 @@ def _returned(code: Code, function: Function) -> frozenset[str] | None:
     ):
         return None
     found = {token.text for token in body if _errno(token)}
-    for statement in returns:
-        if not _constant(statement.tokens) and not _variable(statement.tokens, function, body):
-            return None
-        found.update(token.text for token in statement.tokens)
+    variables = {"".join(t.text for t in s.tokens).strip("()") for s in returns if not _constant(s.tokens)}
+    if len(variables) > MOST_NAMES or not all(_variable(name, function, body) for name in variables):
+        return None
     return frozenset(found)
 
 
@@ -255,23 +273,19 @@ def _constant(tokens: Sequence[Token]) -> bool:
     )
 
 
-def _variable(tokens: Sequence[Token], function: Function, body: Sequence[Token]) -> bool:
+_STORES = frozenset("+= -= *= /= %= &= |= ^= <<= >>= ++ -- [".split())
+
+
+def _variable(name: str, function: Function, body: Sequence[Token]) -> bool:
     """A variable of the function that is given constants only."""
-    texts = [token.text for token in tokens if token.text not in ("(", ")")]
-    if len(texts) != 1 or tokens[0].kind is not Kind.WORD or any(t.text == texts[0] for t in function.header):
+    if not name.isidentifier() or any(token.text == name for token in function.header):
         return False
-    name, given = texts[0], 0
+    given = 0
     for n, token in enumerate(body):
-        if token.text != name or token.kind is not Kind.WORD or n + 1 == len(body):
+        if token.text != name or n + 1 == len(body) or body[n - 1].text in ("->", "."):
             continue
-        before, after = body[n - 1].text, body[n + 1].text
-        if before in ("->", "."):
-            continue
-        if (
-            before in ("&", "++", "--")
-            or after in ("++", "--", "[")
-            or (after != "==" and after[-1:] == "=" and after not in ("=", "!=", "<=", ">="))
-        ):
+        after = body[n + 1].text
+        if body[n - 1].text in ("&", "++", "--") or after in _STORES:
             return False
         if after == "=":
             end = next((m for m in range(n + 2, len(body)) if body[m].text in (";", ",")), len(body))
@@ -284,12 +298,14 @@ def _variable(tokens: Sequence[Token], function: Function, body: Sequence[Token]
 def _in_a_state(code: Code, doc: Doc, function: Function) -> Iterator[Report]:
     """ "*locked == 0: .. the return value is -EBUSY", where the code returns other constants with *locked = 0."""
     parameters = {token.text for token in doc.prototype.parameters}
+    parts: list[Function] | None = None
     for item in _items(doc.lines):
         text = " ".join(bare(line) for line in item)
         state, told = _STATE.search(text), _IN_STATE.search(text)
         if not state or not told or state[1] not in parameters or _DENIED.search(text) or text.count("-E") > 1:
             continue
-        for back in _left_in(code, _parts(code, function), state[1], state[2]):
+        parts = parts or _parts(code, function)
+        for back in _left_in(code, parts, state[1], state[2]):
             if any(token.text == told[1] for statement in back for token in statement.tokens):
                 continue
             line = next(line for line in item if f"-{told[1]}" in line.text)
@@ -323,11 +339,14 @@ def _parts(code: Code, function: Function) -> list[Function]:
     seen: set[str] = set()
     at = 0
     started = False
+    if function.closed or len(code.fragments) > MOST_PARTS or len(code.functions) > MOST_PARTS:
+        return parts
+    code.effort.spend(MOST_PARTS)
     for fragment in code.fragments:
         here = [f for f in code.functions if _within(f, at, at + len(fragment.lines))]
         if function in here:
             started = True
-            if function.closed or here[-1] is not function:
+            if here[-1] is not function:
                 break
         elif started:
             if not here or here[0].opened or fragment.section.strip() not in seen:
@@ -348,7 +367,7 @@ def _within(function: Function, start: int, end: int) -> bool:
 def _left_in(code: Code, parts: Sequence[Function], name: str, value: str) -> Iterator[list[Statement]]:
     """The returns of each block that ends in one, in which `*name = value` is done or spoken of; constants only."""
     spoken = re.compile(rf"\*{re.escape(name)}\s*={{1,2}}\s*{re.escape(value)}\b")
-    told = [comment.line for comment in code.comments if spoken.search(comment.text)]
+    told = [comment.line for comment in code.comments if spoken.search(comment.text)][:MOST_PARTS]
     for part in parts:
         for statement in part.walk():
             for block in (statement.body, statement.orelse):

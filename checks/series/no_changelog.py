@@ -7,21 +7,25 @@ import re
 from collections.abc import Iterator
 
 from reviewbot.checks.series._changelog import tells
+
 from reviewbot.dossier import Dossier, header_span
 from reviewbot.model import Patch, Series, Severity
 from reviewbot.rule import SeriesReport, series_rule
 
 # what git and b4 write below the ---, and trailers: all that is not a person's text
 _MADE = re.compile(
-    r"\s*(?:$|---\s*$|-- ?$|\S[^|]{0,400}\| +(?:\d+|Bin)\b|\d+ files? changed\b|(?:create|delete|rename|mode|copy|rewrite) "
-    r"|(?:base-commit|change-id|prerequisite-\S{1,40}|base-branch|base): |(?:Cc|To|Link|Closes|Fixes|[A-Z][a-z-]{1,30}-by): )"
+    r"\s*(?:$|---\s*$|-- ?$|\S[^|]{0,400}\| +(?:\d+|Bin)\b|\d+ files? changed\b|(?:create|delete|rename|mode|copy) "
+    r"|(?:base-commit|change-id|prerequisite-\S{1,40}|base-branch|base): "
+    r"|(?:Cc|To|Link|Closes|Fixes|[A-Z][a-z-]{1,30}-by): )"
     r"|\.{3}/",
     re.I,
 )
 _ADDRESS = re.compile(r"<?https?://\S++|<[^<>\s@]{1,120}@[^<>\s]{1,120}>")
 _AGAIN = re.compile(r"re-?(?:send|sent|post)", re.I)
 # what is left of a line that is a link: "v1:", "Link to v1", "[1]", "- V2 RFC"
-_LABEL = re.compile(r"[\W_]*(?:(?:link|links|to|the|of|at|for|see|lore|previous|version|series|patch|rfc|v?\d{1,4})\b[\W_]*)*+$", re.I)
+_LABEL = re.compile(
+    r"[\W_]*(?:(?:link|links|to|the|of|at|for|see|lore|previous|version|series|patch|rfc|v?\d{1,4})\b[\W_]*)*+$", re.I
+)
 
 
 @series_rule(Severity.NOTE, id="HY01", rerolls=True)
@@ -56,7 +60,8 @@ def _says(patch: Patch) -> bool:
 
 def _free(line: str) -> bool:
     """A line below the --- that a person wrote and that is more than a link."""
+    line = line[:1000]
     if _MADE.match(line):
         return False
-    text = _ADDRESS.sub("", line[:1000])
-    return text == line[:1000] or not _LABEL.match(text)
+    text = _ADDRESS.sub("", line)
+    return text == line or not _LABEL.match(text)

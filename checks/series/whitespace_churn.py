@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Many lines are changed only in their white space, to change a few"""
+"""Many lines of a file are changed only in their white space, beside the few that the patch is about"""
 
 from __future__ import annotations
 
@@ -8,61 +8,134 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from reviewbot.dossier import Dossier, line_span
-from reviewbot.model import Change, FileDiff, Hunk, Line, LineKind, Patch, Severity
-from reviewbot.rule import KERNEL, SeriesReport, series_rule
+from reviewbot.model import Change, Hunk, Line, LineKind, Patch, Severity
+from reviewbot.rule import Scope, SeriesReport, series_rule
 
-_FEW = 5  # lines that may follow what is changed: the rule book's number
+_MOST = 5  # lines that may be touched up on the way: the rule book's number
+_SCOPE = Scope(exclude=("Documentation/", "scripts/", "samples/"))
+
+# a patch that is about white space says so
+_MEANT = re.compile(
+    r"\b(?:re-?)?indent|white-?\s?space|clean(?:ed)?[ -]?up|coding[ -]?style|\bstyle\b|clang-format|checkpatch"
+    r"|\b(?:re-?)?align"
+    r"|(?:re-?)?format(?:ting|ted)?\b|\btabs?\b|\bspacing|\btid(?:y|ies)\b|\bbeautif",
+    re.I,
+)
+# a line that opens or closes what other lines stand in
+_BLOCK = re.compile(
+    r"[{}]|\b(?:if|else|for|while|do|switch|case|default|scoped_guard|scoped_cond_guard|\w{1,40}_for_each\w{0,40}|for_each\w{0,40})\b"
+    r"|^\s*#\s*(?:if|el|endif)|^\s*\w+:$|[(,]$|^\s*\)"
+)
+_GAP = re.compile(r"(?<=\S)(?:\t| {2,}| (?==))")
 
 
-class _Churn(NamedTuple):
-    """Lines of a file that are the same without white space, after the patch, and how many others it changes."""
+class _Pair(NamedTuple):
+    """A removed and an added line that are the same without white space."""
 
-    same: list[Line]
-    real: int
+    old: Line
+    new: Line
+
+    @property
+    def indent_only(self) -> bool:
+        """They differ where they begin, and nowhere else."""
+        return self.old.text.lstrip() == self.new.text.lstrip()
+
+
+class _Run(NamedTuple):
+    """Lines that are removed, and what is put in their place."""
+
+    removed: Sequence[Line]
+    added: Sequence[Line]
 
 
 @series_rule(Severity.NOTE, id="HY08")
 def check(dossier: Dossier) -> Iterator[SeriesReport]:
     """Each file of each patch by itself."""
     for patch in dossier.series.patches:
-        for diff in patch.files:
-            if diff.change in (Change.ADDED, Change.DELETED) or not KERNEL.covers(diff.path):
-                continue
-            same: list[Line] = []
-            real = 0
-            for hunk in diff.hunks:
-                for removed, added in _runs(hunk):
-                    pairs = _pairs(removed, added)
-                    same += [a for _, a in pairs]
-                    real += sum(bool(l.text.strip()) for l in (*removed,*added)) - 2*len(pairs)
-            if len(same) > _FEW:
-                yield SeriesReport(patch, line_span(diff, same[0]), f"{len(same)} same, {real} real")
+        if any(diff.change is Change.MODIFIED and _SCOPE.covers(diff.path) for diff in patch.files):
+            yield from _of_patch(patch)
 
 
-def _runs(hunk: Hunk) -> Iterator[tuple[list[Line], list[Line]]]:
+def _of_patch(patch: Patch) -> Iterator[SeriesReport]:
+    meant: bool | None = None
+    for diff in patch.files:
+        if diff.change is not Change.MODIFIED or not _SCOPE.covers(diff.path):
+            continue
+        churn: list[_Pair] = []
+        real = 0
+        for hunk in diff.hunks:
+            idle, others = _of_hunk(hunk)
+            churn += idle
+            real += others
+        if len(churn) <= _MOST or not 0 < real <= len(churn):
+            continue
+        meant = bool(_MEANT.search(f"{patch.subject.title}\n{patch.message}")) if meant is None else meant
+        if not meant:
+            few = "one line" if real == 1 else f"{real} lines"
+            message = f"{len(churn)} lines are changed only in their white space, to change {few} of the file"
+            last = (line_span(diff, churn[-1].new), "to here")
+            yield SeriesReport(patch, line_span(diff, churn[0].new), message, related=(last,), identity=(diff.path,))
+
+
+def _of_hunk(hunk: Hunk) -> tuple[list[_Pair], int]:
+    """The pairs that nothing in the hunk asks for, and the number of lines that it changes otherwise, a line that is
+    replaced counted once."""
+    pairs: list[_Pair] = []
+    others: list[Line] = []
+    real = 0
+    for run in _runs(hunk):
+        mine, rest = _pairs(run) if run.removed and run.added else ([], [*run.removed, *run.added])
+        pairs += mine
+        others += rest
+        removed = sum(line.kind is LineKind.REMOVED for line in rest)
+        real += max(removed, len(rest) - removed)
+    if not pairs:
+        return [], real
+    if any(_BLOCK.search(line.text.rstrip()) for line in others):
+        pairs = [pair for pair in pairs if not pair.indent_only]
+    widest = max((_width(line) for line in others if line.kind is LineKind.ADDED), default=0)
+    # a table whose columns a longer entry moves
+    if widest and widest > max((_width(pair.old) for pair in pairs), default=0):
+        pairs = [pair for pair in pairs if pair.new.text.rstrip() == pair.old.text.rstrip()]
+    return pairs, real
+
+
+def _runs(hunk: Hunk) -> Iterator[_Run]:
     removed: list[Line] = []
     added: list[Line] = []
     for line in hunk.lines:
         if line.kind is LineKind.CONTEXT or (line.kind is LineKind.REMOVED and added):
-            if removed and added:
-                yield removed, added
+            if removed or added:
+                yield _Run(removed, added)
             removed, added = [], []
         if line.kind is LineKind.REMOVED:
             removed.append(line)
         elif line.kind is LineKind.ADDED:
             added.append(line)
-    if removed and added:
-        yield removed, added
+    if removed or added:
+        yield _Run(removed, added)
 
 
-def _pairs(removed, added):
-    where: dict[str, list[Line]] = {}
-    for line in removed:
-        where.setdefault("".join(line.text.split()), []).append(line)
-    out=[]
-    for line in added:
-        key="".join(line.text.split())
-        if len(key)>1 and where.get(key):
-            old=where[key].pop(0)
-            if old.text!=line.text: out.append((old,line))
-    return out
+def _pairs(run: _Run) -> tuple[list[_Pair], list[Line]]:
+    """The pairs of a run in their order, and the lines that are in none; blank lines are in neither."""
+    waiting: dict[str, list[Line]] = {}
+    for line in reversed(run.removed):
+        waiting.setdefault("".join(line.text.split()), []).append(line)
+    pairs: list[_Pair] = []
+    rest: list[Line] = []
+    for line in run.added:
+        key = "".join(line.text.split())
+        if key and waiting.get(key):
+            old = waiting[key].pop()
+            if old.text != line.text and len(key) > 1:
+                pairs.append(_Pair(old, line))
+        elif key:
+            rest.append(line)
+    rest += [line for key, lines in waiting.items() if key for line in lines]
+    return pairs, rest
+
+
+def _width(line: Line) -> int:
+    """Columns of what stands before the first gap of a table's row; 0 where a line has none."""
+    match = _GAP.search(line.text)
+    return len(line.text[: match.start()].expandtabs(8)) if match else 0

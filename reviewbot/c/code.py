@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterator, Sequence
+from enum import Enum
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple, TypeVar
 
@@ -16,6 +17,7 @@ from reviewbot.c.flow import Flow
 from reviewbot.c.pattern import MAX_REACH, Match, Pattern, matching, split_arguments
 from reviewbot.c.skeleton import Active, Effort, Function, Statement, active, live, parse
 from reviewbot.c.tokens import Comment, Kind, Token, tokenize
+from reviewbot.dossier import Claim
 from reviewbot.model import Applied, Facts, FileDiff, Line, LineKind, Span, SpanKind, Whole
 
 Place = Token | Comment
@@ -23,6 +25,13 @@ T = TypeVar("T")
 
 # Characters of the files that rules look at, of one patch: the largest file of 6.12's mm/ has 0.2 million.
 MOST_TEXT = 2_000_000
+
+
+class Look(Enum):
+    """What a rule looks at that a later patch may change without touching the functions in question."""
+
+    FACTS = 1  # the tree's headers
+    FILE = 2  # functions of the file that the patch leaves alone
 
 
 class Call(NamedTuple):
@@ -106,9 +115,12 @@ class Code:
         self.applied = False  # there is a tree, though it may not have this file
         self.headers: Applied | None = None  # has what the tree's headers say; None without a tree
         self.defined: Callable[[], Collection[str]] = frozenset  # the names that the series defines
+        # the flags of other series in flight that begin so and take a bit: dossier.Flight.claims
+        self.claims: Callable[[str, int], Sequence[Claim]] = lambda _prefix, _bit: ()
         self.abstained: str | None = None  # why a rule could not decide something here
         self.file = file  # as the tree has it; None where only hunks are known
         self.shared: dict[str, Any] = {}  # what was found out once for all files of the patch
+        self.looked: set[Look] = set()  # what a rule has looked at, besides the functions that the patch touches
         self._given = fragments
         self.effort = Effort()
         self._flows: dict[Function, Flow] = {}
@@ -118,12 +130,17 @@ class Code:
         created = self.diff is not None and self.diff.old_path is None
         code = Code(self.path, None, whole=created, side=self.side, version=self.version, diff=self.diff)
         code.patch, code.shared, code.headers, code.defined = self.patch, self.shared, self.headers, self.defined
-        code.applied = self.applied
+        code.applied, code.claims = self.applied, self.claims
         return code
 
-    @cached_property
+    @property
     def facts(self) -> Facts | None:
         """What the tree's headers say; None without a tree."""
+        self.looked.add(Look.FACTS)
+        return self._facts
+
+    @cached_property
+    def _facts(self) -> Facts | None:
         if self.headers is None:
             return None
         return self.headers.facts or (self.headers.later() if self.headers.later else None)
@@ -205,9 +222,14 @@ class Code:
         lines = self._touched if self.whole and self.diff and self.diff.hunks else None
         return self._parse(lines)
 
-    @cached_property
+    @property
     def every_function(self) -> tuple[Function, ...]:
         """All functions of the file that are known, also those that the patch leaves alone: dear for a whole file."""
+        self.looked.add(Look.FILE)
+        return self._every_function
+
+    @cached_property
+    def _every_function(self) -> tuple[Function, ...]:
         if self.whole and self.diff and self.diff.hunks:
             return self._parse(None)
         return self.functions
@@ -399,6 +421,7 @@ def images(
     version: tuple[int, int] | None = None,
     applied: Applied | None = None,
     defined: Callable[[], Collection[str]] = frozenset,
+    claims: Callable[[str, int], Sequence[Claim]] = lambda _prefix, _bit: (),
 ) -> list[Code]:
     """One side of each file of a patch: ADDED for what it becomes, REMOVED for what it was. Nothing is read yet.
 
@@ -414,7 +437,7 @@ def images(
         else:
             code = Code(path, whole=True, side=side, version=version, diff=whole.diff, file=whole)
         code.patch, code.shared, code.headers, code.defined = found, shared, applied, defined
-        code.applied = applied is not None
+        code.applied, code.claims = applied is not None, claims
         found.append(code)
     return found
 

@@ -25,6 +25,7 @@ from reviewbot.selection import Selection, matches, path_rules, refused_suppress
 
 if TYPE_CHECKING:
     from reviewbot.baseline import Baseline
+    from reviewbot.commands.gather import Around
     from reviewbot.config import TreeFile
     from reviewbot.source.commits import CommitFiles, Repository
     from reviewbot.tree import Files, Tree
@@ -98,6 +99,7 @@ class Ground(NamedTuple):
     series: Series  # with the base that a tree has
     files: Files | CommitFiles | None = None  # None where the diff alone is reviewed
     why: str | None = None  # why there are no files; None where there are, or none were asked for
+    around: Around | None = None  # what else rules over the series may ask; None: nothing
 
 
 @contextmanager
@@ -237,12 +239,20 @@ def run_review(
     rules: Sequence[Rule],
     only: Sequence[int] | None = None,
     repository: Repository | None = None,
+    *,
+    fold: bool = True,
 ) -> Review:
-    """The review of a series by the chosen rules and tools, with what is to be shown marked; says what is lacking."""
+    """The review of a series by the chosen rules and tools, with what is to be shown marked; says what is lacking.
+
+    Without `fold` what is found in several places is so many findings.
+    """
+    from reviewbot.commands.gather import Around, gather
+
+    dossier = gather(ground.series, (ground.around or Around())._replace(files=ground.files))
     with watched(args) as update:
         total = len(ground.series.patches)
         progress = (lambda done: update(done, total, "patches reviewed")) if update else None
-        reviewed = review(ground.series, rules, only, ground.files, progress)
+        reviewed = review(ground.series, rules, only, ground.files, progress, dossier)
     reviewed = reviewed._replace(not_run=(*reviewed.not_run, *_lacking(args, ground)))
     _tell_cut(args, reviewed)
     if any("reviewbot:" in text for patch in ground.series.patches for text in (patch.message, patch.notes)):
@@ -257,6 +267,7 @@ def run_review(
         ignore=config.ignore,
         known=known.known if known else {},
         per_path=path_rules(config.per_path),
+        fold=fold,
     )
     return select(reviewed, selection)
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from reviewbot.dossier import Dossier, History
+from reviewbot.dossier import Dossier, History, Standing
 from reviewbot.model import Series
 
 if TYPE_CHECKING:
+    from reviewbot.dossier import SeriesTree
     from reviewbot.source import Source
+    from reviewbot.source.commits import CommitFiles
     from reviewbot.tree import Files, Tree
 
 
@@ -25,18 +27,23 @@ class Around(NamedTuple):
     raws: Sequence[bytes] = ()  # the posting's thread
     tree: Tree | None = None
     commit: str | None = None  # what the series is applied to
-    files: Files | None = None  # the same that the review uses: it knows what the patches made of them
+    files: Files | CommitFiles | None = None  # the same that the review uses: it knows what the patches made of them
     branches: Sequence[str] = ()  # of the tree
     mails: Sequence[bytes] = ()  # of other series, to be indexed
     tell: Callable[[str], None] | None = None  # a line for the person
+    history: History | None = None  # where somebody has looked for the revisions already
 
 
 def gather(series: Series, around: Around) -> Dossier:
     """The dossier of a series."""
-    return Dossier(series, history=_history(series, around))
+    return Dossier(
+        series, history=_history(series, around), ground=_ground(series, around), branches=_branches(series, around)
+    )
 
 
 def _history(series: Series, around: Around) -> Callable[[], History | None] | None:
+    if around.history is not None:
+        return lambda: around.history
     if not around.raws:
         return None
 
@@ -47,5 +54,26 @@ def _history(series: Series, around: Around) -> Callable[[], History | None] | N
         if found.trouble and around.tell:
             around.tell(f"note: cannot look for all earlier revisions: {found.trouble}")
         return found.history
+
+    return look
+
+
+def _ground(series: Series, around: Around) -> SeriesTree | None:
+    if around.files is None:
+        return None
+    from reviewbot.ground import find_ground
+
+    return find_ground(series, around.files)
+
+
+def _branches(series: Series, around: Around) -> Callable[[], Sequence[Standing]] | None:
+    tree = around.tree
+    if tree is None or not around.branches:
+        return None
+
+    def look() -> Sequence[Standing]:
+        from reviewbot.branches import standings
+
+        return standings(tree, around.branches, series, around.commit)
 
     return look

@@ -19,6 +19,7 @@ from reviewbot.commands.common import (
     say,
     show,
 )
+from reviewbot.commands.gather import Around
 from reviewbot.config import Config
 from reviewbot.model import Series
 
@@ -57,7 +58,7 @@ def load_series(args: argparse.Namespace, config: Config, tree: Tree | str | Non
         say(args, f"note: v{series.newest} is known: <{found.newest}>, --latest reviews it")
     if found.trouble:
         say(args, f"note: cannot look for newer revisions: {found.trouble}")
-    return ground
+    return ground._replace(around=Around(source, found.raws, tell=lambda text: say(args, text)))
 
 
 def fetch_thread(args: argparse.Namespace, config: Config) -> tuple[Source, list[bytes], str]:

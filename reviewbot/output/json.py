@@ -38,8 +38,8 @@ def dump(document: object, indent: int | None = 2) -> str:
 def _document(review: Review) -> dict[str, Any]:
     return {
         "version": VERSION,
-        "series": _series(review.series),
-        "findings": [_finding(finding) for finding in sorted(review.findings, key=order)],
+        "series": series_document(review.series),
+        "findings": [finding_document(finding) for finding in sorted(review.findings, key=order)],
         "not_run": [{"rule": entry.rule, "why": entry.why} for entry in review.not_run],
         "errors": [_fault(fault) for fault in review.errors],
         "forecast": _forecast(review.forecast) if review.forecast else None,
@@ -59,7 +59,8 @@ def _escape(match: re.Match[str]) -> str:
     return json.dumps(char, ensure_ascii=True)[1:-1] if char != "\x7f" else "\\u007f"
 
 
-def _series(series: Series) -> dict[str, Any]:
+def series_document(series: Series) -> dict[str, Any]:
+    """The `series` of a document."""
     base = series.base
     version = ".".join(map(str, base.version)) if base.version else None
     return {
@@ -89,7 +90,8 @@ def _forecast(forecast: Forecast) -> dict[str, Any]:
     }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def finding_document(finding: Finding) -> dict[str, Any]:
+    """One of the `findings` of a document."""
     patch = finding.patch
     return {
         "rule": finding.rule,

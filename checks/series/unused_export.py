@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The series exports or declares a new function that nothing in it, nor in the tree, uses"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from reviewbot.checks.series._promise import promised
+from reviewbot.checks.series._tree import CODE, WORD, Behind, changes, is_comment, is_kernel, without_comments
+from reviewbot.dossier import Dossier, diff_lines, line_span
+from reviewbot.model import FileDiff, Line, LineKind, Patch, Series, Severity
+from reviewbot.rule import SeriesReport, series_rule
+
+# Symbols that are asked for in one question to the tree.
+_MOST = 48
+# EXPORT_SYMBOL_FOR_MODULES() names its users, the exports for KUnit are for tests.
+_EXPORT = re.compile(r"^[ \t]*EXPORT_SYMBOL(?:_NS)?(?:_GPL)?[ \t]*\([ \t]*(\w+)", re.A)
+# the head of a function at the margin: type and name, or the name alone below its type
+_HEAD = re.compile(r"^(?!(?:return|if|while|for|switch|else|case)\b)[A-Za-z_][^(=#]{0,200}?(?<![\w])(\w+)[ \t]*\(", re.A)
+_HEAD_ALONE = re.compile(r"^(\w+)[ \t]*\(", re.A)
+_HIDDEN = re.compile(r"\b(?:static|__weak|asmlinkage|typedef|__init|__visible)\b")
+_USERS = (".c", ".h", ".S", ".rs", ".y", ".l")
+
+
+class _Symbol(NamedTuple):
+    """What the series adds."""
+
+    patch: Patch
+    diff: FileDiff
+    line: Line
+    exported: bool
+
+
+@series_rule(Severity.NOTE, id="HY12")
+def check(dossier: Dossier) -> Iterator[SeriesReport]:
+    """One finding a symbol, on the line that exports it, else on its definition."""
+    series = dossier.series
+    if not series.complete or series.partial_reroll or _is_draft(series):
+        return
+    added = _Added(series)
+    symbols = dict(list(added.symbols().items())[:_MOST])
+    symbols = {
+        name: symbol for name, symbol in symbols.items() if name not in added.used and not promised(series, name)
+    }
+    if not symbols:
+        return
+    if dossier.ground:
+        behind = Behind(dossier)
+        found = behind.find(symbols, CODE)
+        if found is None:
+            return
+        for name, hits in found.items():
+            exports = [hit for hit in hits if _EXPORT.match(hit.text)]
+            before = dossier.ground.before(exports[0].path) if len(exports) == 1 else None
+            moved = len(exports) > 1 or (
+                before is not None and any((m := _EXPORT.match(text)) and m[1] == name for text in before.split("\n"))
+            )
+            users = (hit for hit in hits if _is_use(hit.text, name) and behind.in_code(hit, name) is not False)
+            if moved or any(users):
+                del symbols[name]
+    elif added.builds:
+        # what was built in may have become a module
+        symbols = {name: symbol for name, symbol in symbols.items() if name in added.defined}
+    for name, symbol in symbols.items():
+        where = "the series" if dossier.ground is None else "the series or the tree"
+        what = "is exported" if symbol.exported else "is declared"
+        yield SeriesReport(
+            symbol.patch,
+            line_span(symbol.diff, symbol.line),
+            f"{name}() {what}, and nothing in {where} uses it",
+            identity=(name,),
+        )
+
+
+def _is_draft(series: Series) -> bool:
+    return any(prefix.upper().startswith("RFC") for patch in series.patches for prefix in patch.subject.prefixes) or bool(
+        series.cover and any(prefix.upper().startswith("RFC") for prefix in series.cover.subject.prefixes)
+    )
+
+
+class _Added:
+    """What the series adds, and what it uses, by the look of its lines."""
+
+    def __init__(self, series: Series) -> None:
+        self.defined: dict[str, _Symbol] = {}  # functions whose definition it adds
+        self.used: set[str] = set()
+        self.builds = False  # it changes what is built
+        self._exports: dict[str, _Symbol] = {}
+        self._declared: set[str] = set()  # in a header, for the first time
+        self._known: set[str] = set()  # that stand in lines that it removes
+        self._unexported: set[str] = set()
+        for patch in series.patches:
+            for diff, line in diff_lines(patch):
+                self._read(patch, diff, line)
+            for diff in patch.files:
+                self._renames(diff)
+
+    def symbols(self) -> dict[str, _Symbol]:
+        """The new exports, and the new functions that headers declare."""
+        found = {name: symbol for name, symbol in self._exports.items() if name not in self._unexported}
+        for name, symbol in self.defined.items():
+            if name in self._declared and name not in self._known and name not in self._exports:
+                found.setdefault(name, symbol)
+        return found
+
+    def _read(self, patch: Patch, diff: FileDiff, line: Line) -> None:
+        base = diff.path.rpartition("/")[2]
+        if line.kind is not LineKind.CONTEXT and base.startswith(("Kconfig", "Makefile", "Kbuild")):
+            self.builds = True
+        if not diff.path.endswith(_USERS) or is_comment(line.text):
+            return
+        text = without_comments(line.text)
+        if match := _EXPORT.match(text):
+            if line.kind is LineKind.REMOVED:
+                self._unexported.add(match[1])
+            elif line.kind is LineKind.ADDED and is_kernel(diff.path):
+                self._exports.setdefault(match[1], _Symbol(patch, diff, line, True))
+            return
+        words = WORD.findall(text)
+        if line.kind is LineKind.REMOVED:
+            self._known.update(words)
+            return
+        head = _head(text)
+        if head and line.kind is LineKind.ADDED and is_kernel(diff.path) and not _HIDDEN.search(text):
+            if diff.path.endswith(".h"):
+                self._declared.add(head)
+            elif not text.rstrip().endswith(";"):
+                self.defined.setdefault(head, _Symbol(patch, diff, line, False))
+        self.used.update(word for word in words if word != head)
+
+    def _renames(self, diff: FileDiff) -> None:
+        """An export in the place of another is no new one."""
+        for removed, added in changes(diff):
+            old = [match[1] for line in removed if (match := _EXPORT.match(line.text))]
+            new = [match[1] for line in added if (match := _EXPORT.match(line.text))]
+            if old and len(old) == len(new):
+                self._unexported.update(new)
+
+
+def _head(text: str) -> str | None:
+    """The function whose head or declaration a line is."""
+    match = _HEAD.match(text) or _HEAD_ALONE.match(text)
+    return match[1] if match else None
+
+
+def _is_use(text: str, name: str) -> bool:
+    return not _EXPORT.match(text) and _head(text) != name

@@ -8,6 +8,7 @@ ask; and how a rule names a place in a mail. Pure.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -37,17 +38,48 @@ class Reply(NamedTuple):
     patch: int  # index of the patch that it answers, directly or through other replies; 0: the cover letter
 
 
+class Asks(StrEnum):
+    """What a remark wants, by the look of its words."""
+
+    CHANGE = "change"  # a request or an objection
+    ANSWER = "answer"  # a question
+    NOTHING = "nothing"  # praise, an explanation, something for another patch
+
+
+class Stance(StrEnum):
+    """How an answer stands to the remark."""
+
+    AGREES = "agrees"  # "will do", and no more
+    ARGUES = "argues"  # explains, objects, asks back
+    WITHDRAWS = "withdraws"  # the reviewer: "fair enough"
+    INSISTS = "insists"  # the reviewer: anything else
+
+
+class Answer(NamedTuple):
+    """What is said to a remark in a mail further below."""
+
+    mail: Mail
+    text: str  # one line, white space squeezed, cut
+    by_author: bool  # of the posting
+    stance: Stance
+
+
 class Remark(NamedTuple):
     """What a person says below a quoted line of a patch."""
 
     mail: Mail  # that it stands in
     patch: int  # index of the patch in its own revision, 0: the cover letter
-    quoted: str  # the line right above it, without quote marks, as the patch has it
+    quoted: str  # the line right above it, without quote marks, as the patch's mail has it
     text: str  # the person's own words, one line, white space squeezed, at most some hundred characters
     path: str | None  # the file of the quoted line; None where it is none of the diff
     function: str | None
     line: Line | None  # of the patch, where the quoted one is one of its diff
-    replied: tuple[Mail, ...] = ()  # what was answered below this remark by anybody, oldest first
+    place: int = 0  # of the quoted line in the patch's mail, from 1
+    words: str = ""  # all that the person says there, without code
+    code: tuple[str, ...] = ()  # the lines of code among it, squeezed
+    asks: Asks = Asks.NOTHING
+    quote: tuple[int, ...] = ()  # the lines of the patch's mail that are quoted above it, from 1, at most some forty
+    answers: tuple[Answer, ...] = ()  # by anybody, oldest first
 
 
 class Revision(NamedTuple):
@@ -309,6 +341,32 @@ def line_span(diff: FileDiff, line: Line, begin: int | None = None, end: int | N
     last = max(len(line.text.rstrip()), first) if end is None else end
     kind = SpanKind.REMOVED if removed else SpanKind.SOURCE
     return Span(kind, path, number, first + 1, number, last + 1, line.text, line.message_line)
+
+
+# The head of a function begins in the first column and is neither a label nor a declaration.
+_HEAD = re.compile(
+    r"(?!(?:else|if|for|while|switch|return|typedef|goto)\b)[A-Za-z_][\w \t*]{0,200}?\b(\w{1,100})[ \t]?\("
+)
+
+
+def function_of(diff: FileDiff, line: Line) -> str | None:
+    """The function that a line of a diff stands in, or begins; None where the diff does not show it, or it is none."""
+    for hunk in diff.hunks:
+        if hunk.lines and hunk.lines[0].message_line <= line.message_line <= hunk.lines[-1].message_line:
+            break
+    else:
+        return None
+    at = next((n for n, other in enumerate(hunk.lines) if other.message_line == line.message_line), 0)
+    for n in range(at, -1, -1):
+        text = hunk.lines[n].text
+        if text[:1] == "}" and n < at:
+            return None
+        if text[:1].isalpha() or text[:1] == "_":
+            match = _HEAD.match(text)
+            if match and not text.rstrip().endswith(";"):
+                return match[1]
+    match = _HEAD.match(hunk.section)
+    return match[1] if match else None
 
 
 def diff_lines(patch: Patch) -> Iterator[tuple[FileDiff, Line]]:

@@ -17,7 +17,7 @@ from reviewbot.finding import TOO_LARGE, Fault, Finding, NotRun, Review, fingerp
 from reviewbot.model import Applied, LineKind, Patch, Series, SpanKind
 from reviewbot.reports import LONGEST, MOST, Key, finding_of, key_of, run_rule, touched
 from reviewbot.rule import Over, Report, Rule, SeriesReport
-from reviewbot.verdict import Asked, Definitions, Made, Names, Verdict, asked, defined_later
+from reviewbot.verdict import Asked, Definitions, Made, Names, Verdict, defined_later
 
 # What is read of one patch besides MOST_TEXT: tokens of functions times rules. The largest file of 6.12's mm/ has 0.07
 # million tokens; at these limits a patch takes seconds (tests/bench/limits.py).
@@ -62,8 +62,8 @@ def review(
         applied = files.apply(patch) if files else None
         verdict.step(patch, applied)
         if only is not None and patch.index not in only:
-            if applied and any(index > patch.index for index in only):
-                # what it says of its files is asked for alone because those behind it may make it wrong
+            if applied and verdict.awaits(patch):
+                # only what rules see in its files counts: a patch behind it may make that wrong
                 quiet = run._replace(errors=[], not_run=[])
                 for _ in _review_patch(quiet, patch, applied, series, live, definitions, claims, verdict):
                     pass
@@ -135,7 +135,7 @@ def _review_patch(
     budgets = _Budget(MOST_TEXT, MOST_WORK), _Budget(MOST_TEXT, MOST_WORK)
     for number, sides in enumerate(zip(after, before, strict=True)):
         looked: list[Asked] = []
-        made = list(_review_file(run, patch, *sides, rules, names, looked, *budgets))
+        made = list(_review_file(run, patch, *sides, rules, names, verdict, looked, *budgets))
         if made or looked:
             verdict.keep(patch, number, applied, made, looked)
             yield from (one.finding for one in made)
@@ -148,6 +148,7 @@ def _review_file(
     before: Code,
     rules: Sequence[Rule],
     names: Names,
+    verdict: Verdict,
     looked: list[Asked],
     wholes: _Budget,
     hunks: _Budget,
@@ -185,7 +186,7 @@ def _review_file(
         names.late.clear()
         try:
             reports, cut = run_rule(rule, after)
-            if one := asked(rule, after, patch):
+            if one := verdict.asked(rule, after, patch):
                 looked.append(one)
             if why := after.abstained or (f"{cut} in {diff.path}" if cut else None):
                 run.not_run.append(NotRun(rule.name, _lacking(why, after)))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from reviewbot.dossier import History, Reply, Revision
@@ -25,6 +25,8 @@ from reviewbot.source.lore import parse_target
 
 # How far back a title means the same series, as b4 has it (get_extra_series()).
 _BACK = timedelta(days=365)
+_LONG_AGO = datetime(1991, 1, 1, tzinfo=UTC)
+_NEAR = timedelta(days=90)
 # The longest-lived series have some 40 revisions; each may be a thread of its own.
 MOST = 60
 _LINKS = 40  # of one cover letter that are followed
@@ -64,17 +66,22 @@ def find_history(source: Source | None, raws: Sequence[bytes], series: Series) -
     mine = search.begin(Thread(raws), _own_name(series))
     search.run()
     revisions: list[Revision] = []
-    at = 0
+    places: list[Known] = []
     for known in sorted(search.found.values(), key=lambda known: (known.posting.date, known.posting.revision)):
-        if known.name == mine.name:
-            at = len(revisions)
-            revisions.append(_revision(known, series))
-            continue
         try:
-            revisions.append(_revision(known, build_posting(known.thread, known.posting)))
+            own = known.name == mine.name
+            built = series if own else build_posting(known.thread, known.posting, followups=False)
         except InputError:
             continue  # a cover letter without its patches
-    return Found(History(tuple(revisions), at, predecessor(revisions, at)), search.trouble)
+        revisions.append(_revision(known, built))
+        places.append(known)
+    at = next(n for n, known in enumerate(places) if known.name == mine.name)
+    before = predecessor(revisions, at)
+    if before is not None:
+        # whose trailers count is b4's to say, and asked of this one alone
+        known = places[before]
+        revisions[before] = revisions[before]._replace(series=build_posting(known.thread, known.posting))
+    return Found(History(tuple(revisions), at, before), search.trouble)
 
 
 def _own_name(series: Series) -> str:
@@ -134,7 +141,8 @@ class _Search:
         self.source = source
         self.threads: dict[str, Thread] = {}  # by the Message-ID of each mail
         self.found: dict[str, Known] = {}  # by the Message-ID of the first mail
-        self.asked: set[object] = set()
+        self.asked: set[str] = set()
+        self.searched: dict[Lineage, datetime] = {}  # since when each was searched for
         self.ahead: list[Known] = []
         self.trouble: str | None = None
 
@@ -191,9 +199,11 @@ class _Search:
         if self.source is None or not known.posting.author:
             return
         lineage = _lineage(known)
-        if lineage in self.asked or not (lineage.titles or lineage.change_id):
-            return
-        self.asked.add(lineage)
+        key = lineage._replace(since=None)
+        since = lineage.since or _LONG_AGO
+        if self.searched.get(key, since + _NEAR) < since + _NEAR or not (lineage.titles or lineage.change_id):
+            return  # what a search from some weeks earlier on would find, the next older revision finds, too
+        self.searched[key] = since
         try:
             raws = self.source.related(lineage)
         except ReviewbotError as error:

@@ -26,7 +26,7 @@ from reviewbot.dossier import Claim, Flying, Overlap
 from reviewbot.ledger import is_shared
 from reviewbot.mail import declared_change_id, fold_title, has_diff, make_patch, parse_subject
 from reviewbot.model import Mail, Patch, ReviewbotError, Series, Subject
-from reviewbot.touches import Touch, bits, compares_names, touches
+from reviewbot.touches import Touch, bits, compares_names, near, touches
 
 T = TypeVar("T")
 
@@ -85,6 +85,7 @@ MIGRATIONS = (
     CREATE INDEX touch_mail ON touch (mail);
     CREATE TABLE name (
         touch INTEGER NOT NULL REFERENCES touch ON DELETE CASCADE, name TEXT NOT NULL,
+        first INTEGER NOT NULL, last INTEGER NOT NULL,  -- lines of the file before the patch
         PRIMARY KEY (touch, name)) WITHOUT ROWID;
     CREATE INDEX name_name ON name (name);
     CREATE TABLE claim (
@@ -125,7 +126,7 @@ class _Row(NamedTuple):
     posting: int
     gaps: frozenset[int]
     added: frozenset[int]
-    names: tuple[str, ...]
+    names: Mapping[str, tuple[int, int]]
 
 
 class _Mail(NamedTuple):
@@ -325,7 +326,10 @@ class Index:
                 "INSERT INTO touch (path, mail, date, gaps, added) VALUES (?, ?, ?, ?, ?)",
                 path, mail, date, _pack(touch.gaps), _pack(touch.added),
             )  # fmt: skip
-            self._db.executemany("INSERT OR IGNORE INTO name VALUES (?, ?)", [(number, name) for name in touch.names])
+            self._db.executemany(
+                "INSERT OR IGNORE INTO name VALUES (?, ?, ?, ?)",
+                [(number, name, *lines) for name, lines in touch.names.items()],
+            )
         self._db.executemany(
             "INSERT OR IGNORE INTO claim VALUES (?, ?, ?, ?)",
             [(one.bit, one.flag, one.path, mail) for one in bits(patch)],
@@ -508,13 +512,16 @@ class _Flight:
         """What touches a file and was posted in time, the newest first; without what has the author's own address."""
         assert self._own is not None
         where = "WHERE path = (SELECT id FROM path WHERE path = ?) AND touch.date BETWEEN ? AND ?"
-        names: dict[int, list[str]] = {}
-        for number, name in self._index._all(
-            f"SELECT touch, name FROM touch JOIN name ON name.touch = touch.id {where}", path, self._begin, self._end
+        names: dict[int, dict[str, tuple[int, int]]] = {}
+        for number, name, first, last in self._index._all(
+            f"SELECT touch, name, first, last FROM touch JOIN name ON name.touch = touch.id {where}",
+            path,
+            self._begin,
+            self._end,
         ):
-            names.setdefault(number, []).append(name)
+            names.setdefault(number, {})[name] = first, last
         return [
-            _Row(path, row[1], row[2], _unpack(row[3]), _unpack(row[4]), tuple(names.get(row[0], ())))
+            _Row(path, row[1], row[2], _unpack(row[3]), _unpack(row[4]), names.get(row[0], {}))
             for row in self._index._all(
                 "SELECT touch.id, touch.mail, mail.posting, gaps, added, sender FROM touch"
                 " JOIN mail ON mail.id = touch.mail JOIN posting ON posting.id = mail.posting"
@@ -529,10 +536,14 @@ class _Flight:
         if marks := row.gaps & touch.gaps.keys():
             mark = min(marks, key=lambda one: touch.gaps[one])
             return touch.places.get(mark, ""), touch.gaps[mark], True
-        names = [name for name in row.names if name in touch.names and compares_names(touch.path, name)]
+        names = [
+            name
+            for name, theirs in row.names.items()
+            if (ours := touch.names.get(name)) and near(ours, theirs) and compares_names(touch.path, name)
+        ]
         if names:
             name = min(names, key=lambda one: touch.names[one])
-            return name, touch.names[name], False
+            return name, touch.names[name][0], False
         return None
 
     def _below(
@@ -611,7 +622,9 @@ def _person(mail: Mail) -> str:
 
 
 def posted(series: Series, now: datetime) -> datetime:
-    """When a series was posted, as its mails say; now where they do not, or tell of a time to come."""
+    """When a series was posted, as its mails say; now where they do not, tell of a time to come, or are commits."""
+    if any(patch.commit for patch in series.patches):
+        return now
     mails = [*([series.cover.mail] if series.cover else []), *(patch.mail for patch in series.patches)]
     return min(max((mail.date for mail in mails if mail.date), default=now), now)
 

@@ -19,6 +19,7 @@ from reviewbot.finding import Finding
 from reviewbot.mail import parse_subject
 from reviewbot.model import Mail, Series, SpanKind
 from reviewbot.policy import is_own, is_robot
+from reviewbot.remarks import PREFIX, WIDTH, authors_of, own_lines, squeeze, substantive
 
 
 class Told(NamedTuple):
@@ -63,7 +64,7 @@ def read_news(series: Series, thread: Sequence[Mail], findings: Sequence[Finding
     In-Reply-To: and References:, is this one.
     """
     replies = list(_replies(series, thread, own))
-    authors = _authors(series)
+    authors = authors_of(series)
     retracted: dict[Told, None] = {}
     applied: dict[Told, None] = {}
     for mail, patch in replies:
@@ -123,60 +124,20 @@ def _parent(mail: Mail, mails: Collection[str], members: Collection[str]) -> str
     return None
 
 
-def _authors(series: Series) -> frozenset[str]:
-    """Who may take the posting back: who sent it, and for whom it was sent. In lower case."""
-    mails = [*([series.cover.mail] if series.cover else []), *(patch.mail for patch in series.patches)]
-    known = {mail.sender.email.lower() for mail in mails}
-    for mail in mails:
-        known.update(address.email.lower() for address in islice(mail.reply_to, 5) if "@" in address.email)
-        if mail.original_from:
-            known.add(mail.original_from.email.lower())
-    # a relay's patches (b4's web endpoint) name the author in the body
-    relayed = [patch for patch in series.patches if patch.mail.sender.email.lower().startswith("devnull+")]
-    known.update(patch.author.email.lower() for patch in relayed)
-    return frozenset(known - {""})
-
-
 # --- people's own words ----------------------------------------------------------------------------
-
-# More of one's own words are not read: who retracts or applies says so in the first lines.
-_LINES = 400
-_WIDTH = 400
-
-_QUOTED = re.compile(r"\s{0,3}[>|]")
-_FORWARDED = re.compile(
-    r"-{3,}\s*(?:Original Message|Forwarded message)|_{20,}$|From: .{1,200}<.{1,200}@|-{2,}.{0,10}8<"
-)
-_WROTE = re.compile(r"\bwrote:?$|\bwrites:$|\bschrieb.{0,80}:$|^On .{10,200}\bat\b|\ba écrit ?:$|写道[:：]$")
-
-
-def _own_lines(mail: Mail) -> Iterator[str]:
-    """The lines a person wrote himself, cut, '' where one speech ends. Stops at signature, diff or a mail below."""
-    kept = 0
-    for line in mail.body:
-        line = line[:_WIDTH].rstrip()
-        if line in ("--", "--\xa0") or line.startswith(("diff --git ", "@@ -")) or _FORWARDED.match(line):
-            return
-        if _QUOTED.match(line) or _WROTE.search(line):
-            yield ""
-            continue
-        yield line.strip()
-        kept += bool(line)
-        if kept > _LINES:
-            return
 
 
 def _sentences(mail: Mail) -> Iterator[str]:
     """One's own words as sentences in lower case, one line each, cut."""
     speech: list[str] = []
-    for line in (*_own_lines(mail), ""):
+    for line in (*own_lines(mail), ""):
         # a list's item or an address begins anew
         if line and not line.startswith(("[", "- ", "* ", "http")):
             speech.append(line)
             continue
         for sentence in re.split(r"(?<=[.!?;])\s+", " ".join(speech)):
             if sentence:
-                yield sentence[:_WIDTH].lower().replace("’", "'")
+                yield sentence[:WIDTH].lower().replace("’", "'")
         speech = [line] if line else []
 
 
@@ -318,7 +279,7 @@ def _is_applied(sentence: str) -> bool:
 def _listed(mail: Mail) -> Iterator[tuple[int, bool]]:
     """The patches that a tool lists as applied or not: (number, applied)."""
     number = None
-    for line in _own_lines(mail):
+    for line in own_lines(mail):
         if match := _LISTED.match(line):
             number = int(match[1])
         elif number is not None and _NO_COMMIT.search(line):
@@ -435,21 +396,8 @@ def _retracted(mail: Mail, sentences: Sequence[str], series: Series, patch: int)
 _BELOW = 3
 # Lines that stand in every function: they count only where the function is quoted, too.
 _SHORT = 20
-# A mail program may have wrapped or cut a quoted line: so much of its beginning tells it.
-_PREFIX = 36
 
 _MARKS = re.compile(r"\s{0,3}(?:>\s?)+")
-_CUT = re.compile(r"[\[<(]?\s*(?:\.{2,}|…|snip\w*|cut|skip\w*|trim\w*)\s*[\])>]?\s*\W*$", re.I)
-_TAG = re.compile(r"[A-Za-z-]{2,40}-by:|Cc:|Fixes:|Link:|Closes:", re.I)
-# Lines of these words alone are thanks or praise.
-_POLITE = frozenset(
-    """
-    a ack acked agree agreed also and applied awesome best better br but catch cheers cleanup cool correct do done
-    excellent fine fix for good great hello here hi i improvement indeed is it it's kind like lgtm looks lot lovely
-    make makes me much neat nice nit now ok okay one patch perfect point really reasonable regards right sane sense
-    series so sounds sure thank thanks that that's the this thx to too very will wishes with work yeah yep yes you your
-    """.split()
-)
 _HEADER = ("@@ -", "diff --git ", "index ", "--- ", "+++ ", "diff -")
 _PLACE = re.compile(r":(\d{1,7})(?=[:,\s)\]]|$)")
 
@@ -480,13 +428,13 @@ def _wanted(findings: Sequence[Finding]) -> Iterator[_Wanted]:
     counts: dict[int, dict[str, int]] = {}
     for finding in findings:
         patch = finding.patch
-        text = _squeeze(finding.span.text)
+        text = squeeze(finding.span.text)
         if finding.span.kind is SpanKind.HEADER or not text:
             continue
         if patch.index not in counts:
             here = counts[patch.index] = {}
             for line in patch.mail.body:
-                squeezed = _squeeze(line[1:] if line[:1] in "+- " else line)
+                squeezed = squeeze(line[1:] if line[:1] in "+- " else line)
                 here[squeezed] = here.get(squeezed, 0) + 1
         rooted = len(text) < _SHORT or counts[patch.index].get(text, 0) > 1
         if finding.span.kind is SpanKind.MESSAGE:
@@ -495,10 +443,6 @@ def _wanted(findings: Sequence[Finding]) -> Iterator[_Wanted]:
                 continue
         if not rooted or finding.function:
             yield _Wanted(finding, text, rooted)
-
-
-def _squeeze(text: str) -> str:
-    return " ".join(text[:2000].split())
 
 
 class _Known:
@@ -511,8 +455,8 @@ class _Known:
         self._functions = {one.finding.function for one in wanted if one.rooted and one.finding.function}
         for one in wanted:
             self._lines.setdefault(one.text, []).append(one)
-            if len(one.text) > _PREFIX:
-                self._starts.setdefault(one.text[:_PREFIX], []).append(one)
+            if len(one.text) > PREFIX:
+                self._starts.setdefault(one.text[:PREFIX], []).append(one)
             if one.finding.span.kind is SpanKind.SOURCE:
                 self._places.setdefault(one.finding.span.line, []).append(one.finding)
 
@@ -531,7 +475,7 @@ class _Known:
                 if pending:
                     speech.append(line)
                 continue
-            if speech and _substantive(speech):
+            if speech and substantive(speech):
                 yield from (finding for _, finding in pending)
                 pending = []
             speech = []
@@ -548,17 +492,17 @@ class _Known:
             for one in self._quoted(text):
                 if not one.rooted or one.finding.function in functions:
                     pending.append((_BELOW, one.finding))
-        if speech and _substantive(speech):
+        if speech and substantive(speech):
             yield from (finding for _, finding in pending)
 
     def _quoted(self, text: str) -> Iterator[_Wanted]:
-        whole = _squeeze(text)
-        bare = _squeeze(text[1:]) if text[:1] in "+- " else whole
+        whole = squeeze(text)
+        bare = squeeze(text[1:]) if text[:1] in "+- " else whole
         for squeezed in dict.fromkeys((bare, whole)):
             exact = self._lines.get(squeezed, ())
             yield from exact[:50]
-            if not exact and len(squeezed) >= _PREFIX:
-                near = self._starts.get(squeezed[:_PREFIX], ())
+            if not exact and len(squeezed) >= PREFIX:
+                near = self._starts.get(squeezed[:PREFIX], ())
                 cut = squeezed.removesuffix("...").removesuffix("…").rstrip()
                 yield from (one for one in near[:50] if one.text.startswith(cut))
 
@@ -568,17 +512,3 @@ class _Known:
                 before = line[: match.start()]
                 if before.endswith(finding.span.path) and not before[: -len(finding.span.path)][-1:].isalnum():
                     yield finding
-
-
-def _substantive(speech: Iterable[str]) -> bool:
-    """More than a tag, thanks, praise or a name."""
-    words = 0
-    for line in islice(speech, 200):
-        line = line[:_WIDTH].strip()
-        if not line or _TAG.match(line) or _CUT.match(line) or _WROTE.search(line):
-            continue
-        if "?" in line:
-            return True
-        spoken = [word.lower() for word in re.findall(r"[\w']{1,60}", line)]
-        words += 0 if _POLITE.issuperset(spoken) else len(spoken)
-    return words > 2

@@ -340,9 +340,18 @@ class Thread:
         return above if root and self.author(above) == self.author(patches[0]) and not self.is_cover(above) else None
 
 
-def build_posting(thread: Thread, posting: Posting) -> Series:
-    """One posting of a thread. Raises InputError where it has no patch that can be read."""
-    return _freeze(thread, _select(thread, posting, posting.ids[0]), posting.revision)
+def build_posting(thread: Thread, posting: Posting, *, followups: bool = True) -> Series:
+    """One posting of a thread. Raises InputError where it has no patch that can be read.
+
+    Without `followups` one that is complete and in order is put together without b4, which takes a third of the time.
+    """
+    numbers = [thread.subjects[name].counter or 1 for name in posting.ids if thread.is_patch(name)]
+    chosen = None
+    if not followups and numbers == list(range(1, len(numbers) + 1)):
+        chosen = _by_number(thread, posting)
+    if chosen is None or chosen.expected != len(numbers):
+        chosen = _select(thread, posting, posting.ids[0])
+    return _freeze(thread, chosen, posting.revision)
 
 
 @dataclass(slots=True)

@@ -25,6 +25,9 @@ MOST_NAMES = 60
 MOST_LINES = 200
 MOST_FILES = 300
 MOST_CLAIMS = 100
+# Lines between two changes of one function that have to do with each other: a long one is many things. Patches that are
+# made against different kernels lie so much further apart at most, mostly.
+NEAR = 30
 # Characters; longer names are nobody's.
 _LONGEST_NAME = 80
 _LONGEST_PATH = 250
@@ -56,7 +59,7 @@ class Touch(NamedTuple):
     """What a patch touches of one file."""
 
     path: str
-    names: Mapping[str, int]  # "walk()", "struct walk"; the line of the file before the patch where each is touched
+    names: Mapping[str, tuple[int, int]]  # "walk()", "struct walk"; the first and last line before the patch
     gaps: Mapping[int, int]  # checksum of two lines -> that of the second, before the patch
     places: Mapping[int, str]  # checksum -> the function it lies in, where that is known
     added: frozenset[int]  # checksums of the lines that it adds
@@ -70,6 +73,7 @@ class Bit(NamedTuple):
     flag: str
     bit: int
     prefix: str  # what its neighbours' names begin with, too: FAULT_FLAG_
+    shared: bool  # there are such neighbours; else the prefix is the name's first word
     line: Line
     diff: FileDiff
 
@@ -82,26 +86,31 @@ def touches(patch: Patch) -> Iterator[Touch]:
             yield _touch(diff, path)
 
 
+def near(ours: tuple[int, int], theirs: tuple[int, int]) -> bool:
+    """Two stretches of lines are so near that a person who reads the one has the other before his eyes."""
+    return ours[0] <= theirs[1] + NEAR and theirs[0] <= ours[1] + NEAR
+
+
 def compares_names(path: str, name: str) -> bool:
     """That two patches touch one definition of that name in this file says something: in a header all meet all."""
     return path.endswith(".c") or name.endswith("()")
 
 
 def _touch(diff: FileDiff, path: str) -> Touch:
-    names: dict[str, int] = {}
+    names: dict[str, tuple[int, int]] = {}
     gaps: dict[int, int] = {}
     places: dict[int, str] = {}
     added: set[int] = set()
     before: set[int] = set()
     is_c = path.endswith(_C)
     for hunk in diff.hunks:
-        inside = _owners(hunk) if is_c else [""] * len(hunk.lines)
+        inside = _owners(hunk, path) if is_c else [""] * len(hunk.lines)
         _gaps(hunk, inside, gaps, places)
         last = hunk.old_start
         for line, owner in zip(hunk.lines, inside, strict=True):
             last = line.old or last
             if line.kind is not LineKind.CONTEXT and owner and not _COMMENT.match(line.text):
-                names.setdefault(owner, last)
+                names[owner] = (names.get(owner, (last, last))[0], last)
             if (mark := _checksum(line.text)) is not None:
                 (added if line.kind is LineKind.ADDED else before).add(mark)
     if diff.old_path is None:
@@ -158,9 +167,10 @@ def _tells(above: str, below: str) -> bool:
     return sum(map(str.isalnum, above)) + sum(map(str.isalnum, below)) >= _TELLING
 
 
-def _owners(hunk: Hunk) -> list[str]:
+def _owners(hunk: Hunk, path: str) -> list[str]:
     """Of each line the function, structure or macro that it belongs to; '' where that is not known."""
-    current = definition(hunk.section)
+    header = path.endswith(".h")
+    current = _definition(hunk.section, header=header)
     found: list[str] = []
     macro = ""
     for line in hunk.lines:
@@ -173,11 +183,17 @@ def _owners(hunk: Hunk) -> list[str]:
                 macro = ""
             continue
         if text[:1].isalpha() or text[:1] == "_":
-            current = definition(text) or ("" if text.rstrip().endswith(";") else current)
+            current = _definition(text, header=header) or ("" if text.rstrip().endswith(";") else current)
         found.append(current)
         if text[:1] == "}":
             current = ""
     return found
+
+
+def _definition(line: str, *, header: bool) -> str:
+    """As `definition`; of a header no function that is not inline, for that is declared."""
+    name = definition(line)
+    return "" if header and name.endswith("()") and "inline" not in line else name
 
 
 def definition(line: str) -> str:
@@ -221,7 +237,7 @@ def bits(patch: Patch) -> Iterator[Bit]:
         found += 1
         if found > MOST_CLAIMS:
             return
-        yield Bit(diff.path, name, bit, _prefix(name, near), line, diff)
+        yield Bit(diff.path, name, bit, *_prefix(name, near), line, diff)
 
 
 def _flag(text: str) -> tuple[str, int] | None:
@@ -254,11 +270,11 @@ def _are_bits(hunk: Hunk, name: str) -> bool:
     return others > 0
 
 
-def _prefix(name: str, others: Sequence[str]) -> str:
+def _prefix(name: str, others: Sequence[str]) -> tuple[str, bool]:
     """The longest beginning, up to a _, that a neighbour has, too; without one the first word."""
     words = name.split("_")
     for count in range(len(words) - 1, 0, -1):
         prefix = "_".join(words[:count]) + "_"
         if any(other.startswith(prefix) for other in others[:200]):
-            return prefix
-    return words[0] + "_" if len(words) > 1 else name
+            return prefix, True
+    return (words[0] + "_" if len(words) > 1 else name), False

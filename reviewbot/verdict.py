@@ -335,14 +335,12 @@ class Verdict:
     @cached_property
     def _last(self) -> dict[str, int]:
         """The last patch that changes each file, by the name that it finds it under; '' for any header."""
-        found: dict[str, int] = {}
-        for patch in self._series.patches:
-            for diff in patch.files:
-                if diff.old_path:
-                    found[diff.old_path] = patch.index
-                if diff.path.endswith(".h"):
-                    found[""] = patch.index
-        return found
+        return _last(self._series.patches)
+
+    @cached_property
+    def _last_looked_at(self) -> dict[str, int]:
+        """Of those that are looked at."""
+        return _last([patch for patch in self._series.patches if patch.index in (self._only or self._patches)])
 
     def step(self, patch: Patch, applied: Applied | None) -> None:
         """The next patch."""
@@ -371,9 +369,19 @@ class Verdict:
                 track.paths.append((patch.index, diff.new_path))
                 self._tracks[diff.new_path] = track
 
-    def awaits(self, patch: int, path: str, looks: Collection[Look]) -> bool:
-        """A later patch may change what a rule has seen of a file."""
-        return self._last.get(path, 0) > patch or (Look.FACTS in looks and self._last.get("", 0) > patch)
+    def awaits(self, patch: Patch) -> bool:
+        """A later patch, of those that are looked at, may make wrong what this one has in its files."""
+        last = self._last_looked_at
+        return any(last.get(path or "", 0) > patch.index for path in ("", *(diff.new_path for diff in patch.files)))
+
+    def asked(self, rule: Rule, code: Code, patch: Patch) -> Asked | None:
+        """What is to be kept of a rule's run on a file of a patch; None where no later patch adds to what it said."""
+        if code.file is None:
+            return None
+        last = self._last_looked_at
+        looks = frozenset(code.looked | ({Look.FILE} if rule.needs == "file" else set()))
+        awaited = last.get(code.path, 0) > patch.index or (Look.FACTS in looks and last.get("", 0) > patch.index)
+        return Asked(rule, patch.index, looks) if looks and awaited else None
 
     def keep(
         self, patch: Patch, number: int, applied: Applied | None, made: Sequence[Made], asked: Sequence[Asked]
@@ -384,8 +392,8 @@ class Verdict:
             return
         track = self._tracks.get(path)
         if track is None:
-            if not self.awaits(patch.index, path, {Look.FACTS} if applied else ()):
-                return
+            if max(self._last.get(path, 0), self._last.get("", 0) if applied else 0) <= patch.index:
+                return  # nothing of it changes any more
             whole = applied.files.get(number) if applied else None
             base = (whole.before or "") if whole and whole.after is not None else None
             track = self._tracks[path] = _Track(path, _step(patch, number, applied), base)
@@ -406,7 +414,7 @@ class Verdict:
             if by:
                 # at the end it is not there: what is left of it is that the commits between cannot be bisected
                 severity = max(finding.severity, Severity.NOTE, key=lambda s: s.rank)
-                finding = finding._replace(resolved_by=by, severity=severity)  # noqa: PLW2901
+                finding = finding._replace(resolved_by=by, severity=severity)
             yield finding
         for track in self._all:
             yield from self._blame(track)
@@ -421,9 +429,7 @@ class Verdict:
             weave, lost = track.weave
             if weave is not None and (lost is None or patch < lost):
                 self._resolve_states(track, weave, lost, patch, group)
-            self._resolve_hunks(
-                track, [step for step in track.steps if step.patch > patch and _from(step, lost)], group
-            )
+            self._resolve_hunks([step for step in track.steps if step.patch > patch and _from(step, lost)], group)
             if track.gone:
                 for one in group:
                     if not self._put_back(one, track.gone, track.steps[-1].number):
@@ -525,7 +531,7 @@ class Verdict:
             if patch < made.finding.patch.index <= change and (not made.finding.preexisting or entry.added <= patch)
         }
 
-    def _resolve_hunks(self, track: _Track, steps: Sequence[_Step], group: Sequence[_Open]) -> None:
+    def _resolve_hunks(self, steps: Sequence[_Step], group: Sequence[_Open]) -> None:
         """By what the hunks of the later patches show."""
         for step in steps:
             for one in group:
@@ -658,16 +664,13 @@ class Verdict:
                 said[key] += 1
                 if new.pop((id(entry), key[1:]), None) is None or state not in causes or entry.added == state:
                     continue
-                if state not in turns and _within(weave, run.code, entry, report, state):
+                if state not in turns and _within(weave, run.code, report, state):
                     continue  # the patch's own review has seen this function
-                if (
-                    finding := self._blamed(track, weave, rule, run.code, report, key, said[key] - 1, state)
-                ) is not None:
+                if (finding := self._blamed(weave, rule, run.code, report, key, said[key] - 1, state)) is not None:
                     yield finding
 
     def _blamed(
         self,
-        track: _Track,
         weave: _Weave,
         rule: Rule,
         code: Code,
@@ -767,12 +770,15 @@ def _step(patch: Patch, number: int, applied: Applied | None) -> _Step:
     return _Step(patch.index, number, placed, whole is not None, not patch.unreadable and not diff.binary)
 
 
-def asked(rule: Rule, code: Code, patch: Patch) -> Asked | None:
-    """What is to be kept of a rule's run on a file of a patch; None where no later patch can add to what it said."""
-    if code.file is None:
-        return None
-    looks = frozenset(code.looked | ({Look.FILE} if rule.needs == "file" else set()))
-    return Asked(rule, patch.index, looks) if looks else None
+def _last(patches: Iterable[Patch]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for patch in patches:
+        for diff in patch.files:
+            if diff.old_path:
+                found[diff.old_path] = patch.index
+            if diff.path.endswith(".h"):
+                found[""] = patch.index
+    return found
 
 
 def _line_of(one: _Open) -> str:
@@ -816,7 +822,7 @@ def _same_again(diff: FileDiff, line: Line) -> Line | None:
     return found[0] if len(found) == 1 else None
 
 
-def _within(weave: _Weave, code: Code, entry: _Line, report: Report, patch: int) -> bool:
+def _within(weave: _Weave, code: Code, report: Report, patch: int) -> bool:
     """A patch has changed something in the function of a report."""
     function = code.function_of(report.at[0])
     state = weave.state(patch)
@@ -827,7 +833,7 @@ def _within(weave: _Weave, code: Code, entry: _Line, report: Report, patch: int)
     inside = False
     for line in weave.lines:
         inside = inside or line is state[first]
-        if inside and (line.added == patch or line.removed == patch):
+        if inside and patch in (line.added, line.removed):
             return True
         if line is state[min(last, len(state) - 1)]:
             break

@@ -10,6 +10,7 @@ block is sections, each below a line `=== ...`:
     === file mm/walk.c                                      a file of the tree, before the series
     === branch mm-unstable mm/walk.c | mm: move the walk    the file as a commit of that title leaves it on a branch
 
+`(deleted)` behind such a file takes it away; sections of one branch and title that follow one another are one commit.
 A mail's text is as git format-patch writes it, up to the diff: `--- mm/walk.c` (or `--- mm/walk.c (new)`, `(deleted)`,
 `--- mm/old.c -> mm/new.c`) begins a file, `@@ heading` a hunk; the numbers are made. Ada's newest revision is the one
 under review. `// note` (error, warning, info) ends a line that a finding must stand on, also that of a subject; words
@@ -268,6 +269,7 @@ def _repository(block: SeriesBlock, top: Path) -> list[str]:
     _git(top, "add", "-A")
     _git(top, "commit", "-q", "-m", "the base")
     branches: list[str] = []
+    last = "", ""
     for section in block.sections:
         if section.words[:1] == ("branch",):
             name = section.words[1]
@@ -275,9 +277,16 @@ def _repository(block: SeriesBlock, top: Path) -> list[str]:
                 branches.append(name)
                 _git(top, "branch", "-q", name, "master")
             _git(top, "checkout", "-q", name)
-            _write(top, section.words[2], section.lines)
+            if section.words[3:] == ("(deleted)",):
+                (top / section.words[2]).unlink()
+            else:
+                _write(top, section.words[2], section.lines)
             _git(top, "add", "-A")
-            _git(top, "commit", "-q", "-m", section.by)
+            if last == (name, section.by):
+                _git(top, "commit", "-q", "--amend", "--no-edit")
+            else:
+                _git(top, "commit", "-q", "-m", section.by)
+            last = name, section.by
     _git(top, "checkout", "-q", "master")
     return branches
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from mails import mail
 
-from reviewbot import engine
+from reviewbot import engine, reports
 from reviewbot.c.code import Code
 from reviewbot.c.tokens import Token
 from reviewbot.engine import review
@@ -471,7 +471,7 @@ def test_a_rule_that_ends_the_process_costs_only_its_own_findings() -> None:
 
 
 def test_a_rule_that_says_the_same_for_ever_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "MOST", 20)
+    monkeypatch.setattr(reports, "MOST", 20)
 
     def repeats(code: Code) -> Iterator[Report]:
         while True:

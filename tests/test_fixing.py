@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from test_fixes import ENVIRONMENT, NAME, PLAIN, Repo, changed, function, locked
 
-from reviewbot import engine
+from reviewbot import reports
 from reviewbot.cli import main
 from reviewbot.commands import fixing
 from reviewbot.source.commits import Repository
@@ -447,13 +447,13 @@ def test_where_a_rule_was_stopped_it_is_said_that_more_may_remain(
 ) -> None:
     repo.git("reset", "-q", "--hard", "base")
     repo.commit({NAME: locked() + locked().replace("lumen_look", "lumen_two")})
-    monkeypatch.setattr(engine, "MOST", 2)
+    monkeypatch.setattr(reports, "MOST", 2)
     code, _, err = run("--fail-on", limit, "base..HEAD")
     assert repo.read().decode() == FIXED + locked().replace("lumen_look", "lumen_two")
     assert f"more may remain in {NAME}: mmap-lock/direct-mmap-sem was stopped: commit what is fixed and run it" in err
     assert code == status
     repo.git("commit", "-qa", "--amend", "--no-edit")
-    monkeypatch.setattr(engine, "MOST", 3)
+    monkeypatch.setattr(reports, "MOST", 3)
     code, _, err = run("--fail-on", limit, "base..HEAD")
     assert code == 0
     assert "more may remain" not in err
@@ -467,7 +467,7 @@ def test_where_a_rule_below_the_limit_was_stopped_it_is_no_failure(
     repo.git("reset", "-q", "--hard", "base")
     text = locked("lockdep_assert_held(&mm->mmap_lock);", "lockdep_assert_held(&mm->mmap_lock);")
     repo.commit({NAME: text + text.replace("lumen_look", "lumen_two")})
-    monkeypatch.setattr(engine, "MOST", 2)
+    monkeypatch.setattr(reports, "MOST", 2)
     code, _, err = run("--fail-on", limit, "base..HEAD")
     assert f"more may remain in {NAME}: lockdep/raw-mmap-lock-assert was stopped" in err
     assert code == status

@@ -14,7 +14,7 @@ from pages import blocks
 
 from reviewbot import registry
 
-# remark -> rules that make it. The others (5, 8, 19 to 21, 23, 25) are not of code: they need the series or the thread
+# remark -> rules that make it. The others (5, 8, 19, 21, 23, 25) are not of code: they need the series or the thread
 REMARKS = {
     1: ("LD02",),  # the assertion hard-codes the lock's name
     2: ("LD02",),  # delete might_lock_read() from the driver
@@ -32,6 +32,7 @@ REMARKS = {
     16: ("ML01", "ML02"),  # direct rwsem calls on mmap_sem
     17: ("LD01",),  # lockdep_assert_held() becomes mmap_assert_locked()
     18: ("ML03",),  # comments still say mmap_sem
+    20: ("HY17",),  # the file needs a new include
     22: ("ML07",),  # non_owner and nested pairs
     24: ("DR10",),  # no new FAULT_FLAG needed
     26: ("PV02",),  # no mmap_read_unlock() under a vm_fault

@@ -318,8 +318,8 @@ def test_trailers_of_replies_are_followups_and_say_where_they_come_from() -> Non
     ]
     series = build_series([*mails, *given], name(0))
     assert set(series.followups) == {
-        Trailer("Acked-by", REVIEWER, "r0@example.net"),
-        Trailer("Reviewed-by", REVIEWER, "r2@example.net"),
+        Trailer("Acked-by", REVIEWER, "r0@example.net", 0),
+        Trailer("Reviewed-by", REVIEWER, "r2@example.net", 2),
     }
     assert SOB in [f"{trailer.name}: {trailer.value}" for trailer in series.patches[0].trailers]
 

@@ -48,9 +48,9 @@ HEADING = re.compile(
 # A mail has somewhere, in whatever words, what this revision is about
 _TOLD = re.compile(
     r"\b(?:since|from|in|after|to|than|of|on|over|and|against|address(?:e[ds])?|unlike|compared (?:to|with)) "
-    r"(?:the |my |patch |rfc |series |our ){0,2}"
+    r"[*_]{0,2}(?:the |my |patch |rfc |series |our ){0,2}"
     r"(?:v[0-9]{1,3}\b(?!\.)|(?:previous|prior|last|earlier|first|older) "
-    r"(?:version|revision|post|posting|patch|series|round|rfc|iteration|attempt|submission|spin|set))"
+    r"(?:version|revision|post|posting|patch|series|round|rfc|iteration|attempt|submission|spin|set)\b)"
     r"|\b(?:this|new|next|updated|latest|current) (?:version|revision|iteration|spin|respin|round|reroll)\b"
     r"|\bv[0-9]{1,3} (?:is|was|were|are|had|has|adds?|added|drops?|dropped|fix|fixes|fixed|breaks?|did|does|of|just|now"
     r"|here|contains?|addresses|addressed|includes?|included|includes|changes|changed|only|uses?|used|had|makes?|takes?)\b"
@@ -69,12 +69,12 @@ _EMPTY = re.compile(
     r"|to|at|of|for|in|v[0-9]{1,3}|[0-9]{1,2}|is|here|was|none|n/?a|tbd|editme)\b[\W_]*)*+$",
     re.I,
 )
-
-
 # the message is that of a commit which there is already, and is copied as it is
 _COPIED = re.compile(
     r"\s{0,8}(?:\[ {0,2}upstream commit [0-9a-f]{8}|commit [0-9a-f]{12,40} upstream|\(cherry picked from commit )", re.I
 )
+# nobody reads further in a message
+_MOST = 10_000
 _BULLET = re.compile(r"\s*(?:[-*o+•]|\(?\d{1,2}[.)]) +(?!link\b|v\d{1,3}\b *[:=]|https?:)\S", re.I)
 
 
@@ -89,6 +89,7 @@ def heading(line: str) -> re.Match[str] | None:
 
 def tells(lines: Sequence[str]) -> bool:
     """Somewhere in these lines stands what has changed, in a list or in a sentence; links alone do not say it."""
+    lines = lines[:_MOST]
     for number, line in enumerate(lines):
         if _RANGE_DIFF.match(line):
             return True

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from reviewbot.checks.series._branches import first_conflict, is_held, names, place
+
 from reviewbot.dossier import Dossier, Standing
 from reviewbot.model import BaseHow, Series, Severity
 from reviewbot.rule import SeriesReport, series_rule
@@ -15,7 +16,7 @@ from reviewbot.rule import SeriesReport, series_rule
 _KNOWN = (BaseHow.DECLARED, BaseHow.BLOBS, BaseHow.COMMITS, BaseHow.HEAD)
 # "depends on the series at", "on top of mm-unstable", "based on"
 _ELSEWHERE = re.compile(
-    r"\b(?:depend(?:s|ing|ent|ency)?|prerequisites?|on top of|(?:re)?based (?:up)?on(?:to)?|applies (?:on|to)|against)\b",
+    r"\b(?:depend(?:s|ing|ent|ency)?|prerequisites?|on top of|(?:re)?based (?:up)?on(?:to)?|applies to|against)\b",
     re.I,
 )
 

@@ -168,7 +168,7 @@ _DENIED = re.compile(
 )
 # a state that is told of what a parameter points to: *locked == 0
 _STATE = re.compile(r"\*(\w+)\s*(?:={1,2}|is|set to)\s*(\d{1,4}|true|false|NULL)\b")
-_IN_STATE = re.compile(r"\breturn(?:s|ed|ing)?(?: value)?(?: is| of| with)? -(E[A-Z0-9]{2,20})\b", re.I)
+_IN_STATE = re.compile(r"\b[Rr]eturn(?:s|ed|ing)?(?: value)?(?: is| of| with)? %?-(E[A-Z0-9]{2,20})\b")
 # what stands for an error, and is none
 _ANY = frozenset("ERRNO ERROR EERROR ERR EXXX EXXXX EFOO".split())
 # functions that are there for another to take their place: the comment is of that one
@@ -245,7 +245,7 @@ def _returned(code: Code, function: Function) -> frozenset[str] | None:
     returns = [s for s in statements if s.kind is StatementKind.RETURN]
     if not returns or len(returns) != sum(token.text == "return" for token in body):
         return None
-    if any(s.kind is StatementKind.OPAQUE for s in statements):
+    if any(s.kind is StatementKind.OPAQUE for s in statements) or any("asm" in token.text for token in body):
         return None
     if any(
         token.text.isupper() and _HIDDEN.search(token.text) and body[n + 1 : n + 2] and body[n + 1].text == "("
@@ -336,13 +336,14 @@ def _items(lines: Sequence[Comment]) -> Iterator[list[Comment]]:
 def _parts(code: Code, function: Function) -> list[Function]:
     """A function, and what following hunks show of it: git's heading of such a hunk stands in one before it."""
     parts = [function]
+    hunks = code.diff.hunks if code.diff else ()
+    if function.closed or len(hunks) != len(code.fragments) or max(len(hunks), len(code.functions)) > MOST_PARTS:
+        return parts
+    code.effort.spend(MOST_PARTS)
     seen: set[str] = set()
     at = 0
     started = False
-    if function.closed or len(code.fragments) > MOST_PARTS or len(code.functions) > MOST_PARTS:
-        return parts
-    code.effort.spend(MOST_PARTS)
-    for fragment in code.fragments:
+    for fragment, hunk in zip(code.fragments, hunks, strict=True):
         here = [f for f in code.functions if _within(f, at, at + len(fragment.lines))]
         if function in here:
             started = True
@@ -354,7 +355,8 @@ def _parts(code: Code, function: Function) -> list[Function]:
             parts.append(here[0])
             if here[0].closed or len(here) > 1:
                 break
-        seen.update(line.text.strip() for line in fragment.lines)
+        # the heading is of the old file
+        seen.update(line.text.strip() for line in hunk.lines)
         at += len(fragment.lines)
     return parts
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from reviewbot.checks.series._branches import is_held, moved_definitions, names, place
+
 from reviewbot.dossier import Conflict, Dossier
 from reviewbot.model import Severity
 from reviewbot.rule import SeriesReport, series_rule

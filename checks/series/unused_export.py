@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The series exports or declares a new function that nothing in it, nor in the tree, uses"""
+"""The series exports or declares a new function that nothing uses"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from reviewbot.checks.series._promise import promised
 from reviewbot.checks.series._tree import CODE, WORD, Behind, changes, is_comment, is_kernel, without_comments
-from reviewbot.dossier import Dossier, diff_lines, line_span
+from reviewbot.dossier import Dossier, Hit, SeriesTree, diff_lines, line_span
 from reviewbot.model import FileDiff, Line, LineKind, Patch, Series, Severity
 from reviewbot.rule import SeriesReport, series_rule
 
@@ -40,38 +40,53 @@ def check(dossier: Dossier) -> Iterator[SeriesReport]:
     if not series.complete or series.partial_reroll or _is_draft(series):
         return
     added = _Added(series)
-    symbols = dict(list(added.symbols().items())[:_MOST])
     symbols = {
-        name: symbol for name, symbol in symbols.items() if name not in added.used and not promised(series, name)
+        name: symbol
+        for name, symbol in list(added.symbols().items())[:_MOST]
+        if not added.is_used(name, symbol) and not promised(series, name)
     }
     if not symbols:
         return
-    if dossier.ground:
+    users = {name: set(added.used.get(name, ())) for name in symbols}
+    if dossier.ground is None:
+        # only an export tells that it is the kernel's; and what was built in may have become a module
+        symbols = {
+            name: symbol
+            for name, symbol in symbols.items()
+            if symbol.exported and (name in added.defined or not (added.builds or users[name]))
+        }
+    else:
         behind = Behind(dossier)
         found = behind.find(symbols, CODE)
         if found is None:
             return
         for name, hits in found.items():
-            exports = [hit for hit in hits if _EXPORT.match(hit.text)]
-            before = dossier.ground.before(exports[0].path) if len(exports) == 1 else None
-            moved = len(exports) > 1 or (
-                before is not None and any((m := _EXPORT.match(text)) and m[1] == name for text in before.split("\n"))
-            )
-            users = (hit for hit in hits if _is_use(hit.text, name) and behind.in_code(hit, name) is not False)
-            if moved or any(users):
+            if _was_exported(dossier.ground, name, hits):
                 del symbols[name]
-    elif added.builds:
-        # what was built in may have become a module
-        symbols = {name: symbol for name, symbol in symbols.items() if name in added.defined}
+                continue
+            for hit in hits:
+                if _is_use(hit.text, name) and behind.in_code(hit, name) is not False:
+                    users[name].add(hit.path)
+            if users[name] - ({symbols[name].diff.path} if symbols[name].exported else set()):
+                del symbols[name]
+    where = "the series" if dossier.ground is None else "the series or the tree"
     for name, symbol in symbols.items():
-        where = "the series" if dossier.ground is None else "the series or the tree"
-        what = "is exported" if symbol.exported else "is declared"
-        yield SeriesReport(
-            symbol.patch,
-            line_span(symbol.diff, symbol.line),
-            f"{name}() {what}, and nothing in {where} uses it",
-            identity=(name,),
-        )
+        if users[name]:
+            said = "is exported, and only its own file uses it"
+        elif symbol.exported:
+            said = f"is exported, and nothing in {where} uses it"
+        else:
+            said = f"is declared in a header, and nothing in {where} uses it"
+        yield SeriesReport(symbol.patch, line_span(symbol.diff, symbol.line), f"{name}() {said}", identity=(name,))
+
+
+def _was_exported(ground: SeriesTree, name: str, hits: Sequence[Hit]) -> bool:
+    """The base exports it already, there or elsewhere."""
+    exports = [hit for hit in hits if (match := _EXPORT.match(hit.text)) and match[1] == name]
+    if len(exports) != 1:
+        return len(exports) > 1
+    before = ground.before(exports[0].path)
+    return before is not None and any((m := _EXPORT.match(text)) and m[1] == name for text in before.split("\n"))
 
 
 def _is_draft(series: Series) -> bool:
@@ -85,7 +100,7 @@ class _Added:
 
     def __init__(self, series: Series) -> None:
         self.defined: dict[str, _Symbol] = {}  # functions whose definition it adds
-        self.used: set[str] = set()
+        self.used: dict[str, set[str]] = {}  # the files that a name is used in
         self.builds = False  # it changes what is built
         self._exports: dict[str, _Symbol] = {}
         self._declared: set[str] = set()  # in a header, for the first time
@@ -104,6 +119,11 @@ class _Added:
             if name in self._declared and name not in self._known and name not in self._exports:
                 found.setdefault(name, symbol)
         return found
+
+    def is_used(self, name: str, symbol: _Symbol) -> bool:
+        """By the series; an export for the file alone that exports it is none."""
+        files = self.used.get(name, set())
+        return bool(files - {symbol.diff.path} if symbol.exported else files)
 
     def _read(self, patch: Patch, diff: FileDiff, line: Line) -> None:
         base = diff.path.rpartition("/")[2]
@@ -128,7 +148,9 @@ class _Added:
                 self._declared.add(head)
             elif not text.rstrip().endswith(";"):
                 self.defined.setdefault(head, _Symbol(patch, diff, line, False))
-        self.used.update(word for word in words if word != head)
+        for word in words:
+            if word != head:
+                self.used.setdefault(word, set()).add(diff.path)
 
     def _renames(self, diff: FileDiff) -> None:
         """An export in the place of another is no new one."""

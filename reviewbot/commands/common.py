@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from reviewbot import registry
-from reviewbot.config import Config
+from reviewbot.config import Config, index_path
 from reviewbot.engine import review
 from reviewbot.finding import NO_TREE, NOT_APPLIED, TOO_LARGE, NotRun, Review
 from reviewbot.model import Base, BaseHow, ConfigError, InputError, ReviewbotError, Series, Severity
@@ -248,7 +248,8 @@ def run_review(
     """
     from reviewbot.commands.gather import Around, gather
 
-    dossier = gather(ground.series, (ground.around or Around())._replace(files=ground.files))
+    around = ground.around or Around(tell=lambda text: say(args, text))
+    dossier = gather(ground.series, around._replace(files=ground.files, index_file=_index(config)))
     with watched(args) as update:
         total = len(ground.series.patches)
         progress = (lambda done: update(done, total, "patches reviewed")) if update else None
@@ -270,6 +271,12 @@ def run_review(
         fold=fold,
     )
     return select(reviewed, selection)
+
+
+def _index(config: Config) -> str:
+    """The file that has other series in flight; '' where there is none."""
+    path = index_path(config)
+    return path if os.path.exists(path) else ""
 
 
 def _tell_cut(args: argparse.Namespace, reviewed: Review) -> None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from reviewbot.dossier import Dossier, History, Standing
-from reviewbot.model import Series
+from reviewbot.dossier import Dossier, Flight, History, Standing
+from reviewbot.model import ReviewbotError, Series
 
 if TYPE_CHECKING:
     from reviewbot.dossier import SeriesTree
@@ -29,7 +29,8 @@ class Around(NamedTuple):
     commit: str | None = None  # what the series is applied to
     files: Files | CommitFiles | None = None  # the same that the review uses: it knows what the patches made of them
     branches: Sequence[str] = ()  # of the tree
-    mails: Sequence[bytes] = ()  # of other series, to be indexed
+    index_file: str = ""  # that has other series; '' for none
+    mails: Sequence[bytes] = ()  # of other series, to be indexed instead
     tell: Callable[[str], None] | None = None  # a line for the person
     history: History | None = None  # where somebody has looked for the revisions already
 
@@ -37,7 +38,11 @@ class Around(NamedTuple):
 def gather(series: Series, around: Around) -> Dossier:
     """The dossier of a series."""
     return Dossier(
-        series, history=_history(series, around), ground=_ground(series, around), branches=_branches(series, around)
+        series,
+        history=_history(series, around),
+        ground=_ground(series, around),
+        branches=_branches(series, around),
+        flight=_flight(series, around),
     )
 
 
@@ -75,5 +80,32 @@ def _branches(series: Series, around: Around) -> Callable[[], Sequence[Standing]
         from reviewbot.branches import standings
 
         return standings(tree, around.branches, series, around.commit)
+
+    return look
+
+
+def _flight(series: Series, around: Around) -> Callable[[], Flight | None] | None:
+    if not around.index_file and not around.mails:
+        return None
+
+    def trouble(error: ReviewbotError) -> None:
+        if around.tell:
+            around.tell(f"warning: {error}: other series are not looked at")
+
+    def look() -> Flight | None:
+        from datetime import UTC, datetime
+
+        from reviewbot.index import Index, posted
+        from reviewbot.mime import parse_mail
+
+        now = datetime.now(UTC)
+        try:
+            index = Index(":memory:") if around.mails else Index(around.index_file, readonly=True)
+            for raw in around.mails:
+                index.add(parse_mail(raw), None, now)
+        except ReviewbotError as error:
+            trouble(error)
+            return None
+        return index.flight(series, posted(series, now), trouble)
 
     return look

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from reviewbot.config import REF_NAME
 from reviewbot.dossier import Commit, Conflict, Standing
 from reviewbot.git import GitError, glimpse, run
+from reviewbot.mail import fold_title
 from reviewbot.model import Change, FileDiff, Hunk, LineKind, Mail, Patch, Series
 from reviewbot.tree import MAX_SEARCH, MAX_TEXT, Refused, Search, Tree, apply_hunks, broken, decode
 
@@ -42,7 +43,8 @@ _REACH = 60  # lines that may have been put between two of a hunk
 _HASH = re.compile(rb"[0-9a-f]{40,64}")
 _WORDS = re.compile(r"\w")
 _DEFINED = re.compile(r"[ \t]*#[ \t]*define[ \t]+(\w+)|[ \t]+([A-Z]\w+)(?=[ \t]*[=,])")
-_PLUMBING = ("-r", "--root", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color", "--no-relative")
+# without --root: the commit that a shallow clone or an import begins with has changed nothing
+_PLUMBING = ("-r", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color", "--no-relative")
 _PATCH = ("-p", "-U0", "--src-prefix=a/", "--dst-prefix=b/")
 
 
@@ -150,6 +152,8 @@ class _Branch:
         self._search = Search(MAX_SEARCH)
         self._titles: dict[str, list[tuple[str, str]]] | None = None
         self._gone: dict[str, _Gone | None] = {}
+        self._walked: list[bytes] = []
+        self._walked_for: frozenset[str] = frozenset()
 
     def standing(self, name: str) -> Standing:
         """How the series stands."""
@@ -170,10 +174,14 @@ class _Branch:
             self._take(done)
             clashes += done.clashes
             at += 1
+        # a walk over the history takes seconds: one for all of them
+        wanted = [clash.diff.old_path or clash.diff.path for clash in clashes[:MAX_BLAMED]]
+        self._walked_for = frozenset(wanted)
+        self._walked = self._walk(list(dict.fromkeys(wanted)))
         conflicts = [
             self._blame(clash) if number < MAX_BLAMED else clash.conflict for number, clash in enumerate(clashes)
         ]
-        return Standing(name, self._tip, tuple(conflicts), tuple(applied))
+        return Standing(name, self._tip, tuple(conflicts), tuple(applied), self._commit(self._tip).date)
 
     def _take(self, done: _Patched) -> None:
         for path, raw in done.made.items():
@@ -330,7 +338,7 @@ class _Branch:
         """A commit of the branch has the title and the author of a patch."""
         if self._titles is None:
             self._titles = {}
-            wanted = {_squeezed(one.subject.title) for one in self._series.patches}
+            wanted = {fold_title(one.subject.title) for one in self._series.patches}
             lines = self._effort.lines(
                 "rev-list",
                 "--no-merges",
@@ -344,21 +352,32 @@ class _Branch:
             for line in lines:
                 name, _, rest = line.partition(b"\0")
                 mail, zero, title = rest.partition(b"\0")
-                if zero and (text := _squeezed(decode(title))) in wanted:
+                if zero and (text := fold_title(decode(title))) in wanted:
                     self._titles.setdefault(text, []).append((decode(name).lower(), decode(mail).lower()))
         author = patch.author
         return any(
             mail == author.email.lower() or (name == author.name.lower() and name)
-            for name, mail in self._titles.get(_squeezed(patch.subject.title), ())
+            for name, mail in self._titles.get(fold_title(patch.subject.title), ())
         )
 
-    def _touching(self, path: str) -> list[bytes]:
-        """The commits of the branch that touch a path, newest first."""
+    def _walk(self, paths: Sequence[str]) -> list[bytes]:
+        """The commits of the branch that touch one of some paths, newest first."""
+        specs = [_spec(path) for path in paths if _plain(path)]
+        if not specs:
+            return []
+        most = _TOUCHING * len(specs)
+        words = ("rev-list", "--no-merges", f"--max-count={most}", *self._range, "--", *specs)
+        return [line for line in self._effort.lines(*words, size=100 * most) if _HASH.fullmatch(line)]
+
+    def _touching(self, path: str, *options: str) -> list[str]:
+        """The commits that touch a path, newest first; `options` of git diff-tree may leave some of them out."""
         if not _plain(path):
             return []
-        count = f"--max-count={_TOUCHING}"
-        words = ("rev-list", "--no-merges", count, *self._range, "--", _spec(path))
-        return [line for line in self._effort.lines(*words, size=100 * _TOUCHING) if _HASH.fullmatch(line)]
+        commits = self._walked if path in self._walked_for else self._walk([path])
+        given = b"".join(name + b"\n" for name in commits)
+        words = ("diff-tree", "--stdin", "--name-only", *options, *_PLUMBING, "--", _spec(path))
+        lines = self._effort.lines(*words, size=_DIFF_SIZE, given=given) if commits else []
+        return [line.decode() for line in lines if _HASH.fullmatch(line)]
 
     def _find_gone(self, path: str) -> _Gone | None:
         """Which commit took a file away that the branch does not have; None where that is not known."""
@@ -367,27 +386,24 @@ class _Branch:
         return self._gone[path]
 
     def _look_for_gone(self, path: str) -> _Gone | None:
-        first: bytes | None = None
+        first: str | None = None
         at = path
         for _ in range(_MOVES):
-            touching = self._touching(at)
-            words = ("diff-tree", "--stdin", "--name-only", "--diff-filter=D", *_PLUMBING, "--", _spec(at))
-            lines = self._effort.lines(*words, size=_DIFF_SIZE, given=b"".join(name + b"\n" for name in touching))
-            taken = next((line for line in lines if _HASH.fullmatch(line)), None)
+            taken = next(iter(self._touching(at, "--diff-filter=D")), None)
             if taken is None:
                 break
             first = first or taken
-            to = self._renamed(taken.decode(), at)
+            to = self._renamed(taken, at)
             if to is None:
-                return _Gone(first.decode(), None)
+                return _Gone(first, None)
             at = to
             if self._tree.entry(self._tip, at) is not None:
-                return _Gone(first.decode(), at)
-        return _Gone(first.decode(), None) if first else None
+                return _Gone(first, at)
+        return _Gone(first, None) if first else None
 
     def _renamed(self, commit: str, path: str) -> str | None:
         """What a commit renamed a file to; None where it did not."""
-        words = ("diff-tree", "-r", "--root", "-M", "-l1000", "--raw", "-z", "--diff-filter=R", "--no-commit-id")
+        words = ("diff-tree", "-r", "-M", "-l1000", "--raw", "-z", "--diff-filter=R", "--no-commit-id")
         fields = self._effort.read(*words, "--no-ext-diff", commit, "--", size=_DIFF_SIZE).split(b"\0")
         # ":100644 100644 1234 5678 R090", old, new, ...
         for old, new in zip(fields[1::3], fields[2::3], strict=False):
@@ -413,7 +429,7 @@ class _Branch:
         if conflict.hunk is None or conflict.hunk > len(diff.hunks):
             # it exists already, or is not what is to be deleted, or is binary: whatever touched it last
             touching = self._touching(path)
-            return conflict._replace(cause=self._commit(touching[0].decode())) if touching else conflict
+            return conflict._replace(cause=self._commit(touching[0])) if touching else conflict
         hunk = diff.hunks[conflict.hunk - 1]
         absent, between = _differences(
             [line.text for line in hunk.lines if line.kind is not LineKind.ADDED],
@@ -446,7 +462,7 @@ class _Branch:
         touching = self._touching(path)
         if not touching:
             return None
-        given = b"".join(name + b"\n" for name in touching)
+        given = "".join(f"{name}\n" for name in touching[:_TOUCHING]).encode()
         lines = self._effort.lines(
             "diff-tree", "--stdin", *_PATCH, *_PLUMBING, "--", _spec(path), size=_DIFF_SIZE, given=given
         )
@@ -604,7 +620,3 @@ def _plain(path: str) -> bool:
 def _spec(path: str) -> str:
     """A path as an argument: no pattern, and from the top, wherever in the tree git is called."""
     return f":(top,literal){path}"
-
-
-def _squeezed(title: str) -> str:
-    return " ".join(title.lower().split())

@@ -29,6 +29,7 @@ COMMANDS = {
     "queue": "reviewbot.commands.queue",
     "ledger": "reviewbot.commands.ledger",
     "diff": "reviewbot.commands.diff",
+    "index": "reviewbot.commands.index",
     "config": "reviewbot.commands.config",
     "b4-check": "reviewbot.commands.b4_check",
     "b4-prep": "reviewbot.commands.b4_prep",
@@ -209,6 +210,22 @@ def _ledger(ledger: _Parser) -> None:
     about.add_argument("--check", action="store_true", help="whether the file is sound")
 
 
+def _index(index: _Parser) -> None:
+    index.add_argument(
+        "what", nargs="*", metavar="PATH or NAME", help="list who touches this file, function or definition"
+    )
+    index.add_argument(
+        "-m",
+        "--mbox",
+        metavar="PATH",
+        nargs="+",
+        action="extend",
+        help="take what is new in an mbox, maildir, mail or public-inbox directory",
+    )
+    index.add_argument("--since", metavar="WHEN", help="nothing from before: 2026-01-31 or 30d (to list: 90d)")
+    index.add_argument("--prune", action="store_true", help="forget what is older than that, or than 200 days")
+
+
 def _config(settings: _Parser) -> None:
     settings.add_argument("action", nargs="?", choices=("show",), default="show", help="every value, and who set it")
 
@@ -248,6 +265,7 @@ _OPTIONS: dict[str, tuple[str, tuple[Callable[[_Parser], None], ...]]] = {
         "two revisions of a series side by side, with findings fixed, new and still there",
         (_diff, _choice, _strict, _compared, _common),
     ),
+    "index": ("which series in flight touch what: make the index, or look in it", (_index, _document, _common)),
     "config": ("the settings, and where each came from", (_config, _document, _common)),
     "b4-check": ("for b4 review: a mail on standard input, JSON on output", (_b4_check, _choice, _strict, _common)),
     "b4-prep": (

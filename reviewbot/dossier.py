@@ -202,6 +202,7 @@ class Standing(NamedTuple):
     commit: str  # full hash of its tip
     conflicts: tuple[Conflict, ...]  # the first of each file; empty where it applies
     applied: tuple[int, ...] = ()  # patches that the branch has already, by index
+    date: datetime | None = None  # of its tip; None where that is not known
 
     @property
     def applies(self) -> bool:

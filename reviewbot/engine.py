@@ -8,7 +8,7 @@ that a rule which raises costs only itself. Pure.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from reviewbot.c.code import MOST_TEXT, Code, images
@@ -17,7 +17,7 @@ from reviewbot.finding import TOO_LARGE, Fault, Finding, NotRun, Review, fingerp
 from reviewbot.model import Applied, LineKind, Patch, Series, SpanKind
 from reviewbot.reports import LONGEST, MOST, Key, finding_of, key_of, run_rule, touched
 from reviewbot.rule import Over, Report, Rule, SeriesReport
-from reviewbot.verdict import Asked, Definitions, Made, Names, Verdict, defined_later
+from reviewbot.verdict import Asked, Definitions, Gone, Made, Names, Removed, Verdict, defined_later
 
 # What is read of one patch besides MOST_TEXT: tokens of functions times rules. The largest file of 6.12's mm/ has 0.07
 # million tokens; at these limits a patch takes seconds (tests/bench/limits.py).
@@ -52,7 +52,7 @@ def review(
     claims = _claims(dossier)
     definitions = Definitions(series.patches)
     verdict = Verdict(series, definitions, claims, only)
-    run = _Run(_removed(series.patches), [], [])
+    run = _Run(Removed(series.patches), [], [])
     findings: list[Finding] = []
     holding = [rule for rule in rules if rule.holds_for(series.base.version)]
     live = [rule for rule in holding if rule.over is Over.CODE]
@@ -89,7 +89,7 @@ def review(
 class _Run(NamedTuple):
     """What one review of a series collects."""
 
-    removed: frozenset[str]  # every line that the series removes, stripped: one that comes back was moved
+    removed: Removed  # the lines that the series removes: one that comes back was moved
     errors: list[Fault]
     not_run: list[NotRun]
 
@@ -112,10 +112,6 @@ def _claims(dossier: Dossier) -> Callable[[str, int], Sequence[Claim]]:
         return flight.claims(prefix, bit) if flight else ()
 
     return ask
-
-
-def _removed(patches: Iterable[Patch]) -> frozenset[str]:
-    return frozenset(text.strip() for patch in patches for diff in patch.files for text in diff.removed())
 
 
 def _review_patch(
@@ -204,7 +200,7 @@ def _review_file(
             run.not_run.append(NotRun(rule.name, f"{cut} in {diff.path} before the patch"))
             continue
         old = _before(said_before, after, before)
-        yield from _findings(rule, patch, (after, before), reports, old, run.removed, later)
+        yield from _findings(rule, patch, (after, before), reports, old, run.removed.before(patch.index), later)
     budget.work -= (most - after.effort.tokens) * len(candidates)
     if after.effort.skipped or before.effort.skipped:
         why = f"functions larger than is read of one patch: {diff.path}"
@@ -302,9 +298,7 @@ def _before(reports: Sequence[Report], after: Code, before: Code) -> Counter[Key
     return old
 
 
-def _moved_here(
-    rule: Rule, reports: Sequence[Report], after: Code, before: Code, removed: frozenset[str]
-) -> Counter[Key]:
+def _moved_here(rule: Rule, reports: Sequence[Report], after: Code, before: Code, removed: Gone) -> Counter[Key]:
     """What the rule said, before the patch, of code that the patch has moved here from its other files."""
     found: Counter[Key] = Counter()
     if not any(_all_moved(report, after, removed) for report in reports):
@@ -319,14 +313,14 @@ def _moved_here(
     return found
 
 
-def _all_moved(report: Report, code: Code, removed: frozenset[str]) -> bool:
+def _all_moved(report: Report, code: Code, removed: Gone) -> bool:
     """Every line of a report was added here and is removed elsewhere."""
     return code.changed(report.at[0]) and all(
         code.lines[place.line].text.strip() in removed for place in report.at if place.line >= 0
     )
 
 
-def _function_moved(report: Report, code: Code, removed: frozenset[str]) -> bool:
+def _function_moved(report: Report, code: Code, removed: Gone) -> bool:
     """So is all that is seen of its function: what was changed on the way, were it its type, is the patch's own."""
     function = code.function_of(report.at[0])
     if function is None or not function.statements:
@@ -346,7 +340,7 @@ def _findings(
     sides: tuple[Code, Code],
     reports: list[Report],
     old: Counter[Key],
-    removed: frozenset[str],
+    removed: Gone,
     later: Mapping[int, int],
 ) -> Iterator[Made]:
     code, before = sides

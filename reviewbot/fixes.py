@@ -154,7 +154,9 @@ def wanted(finding: Finding) -> bool:
     """A safe suggestion of what is shown, be it as a further place or by another rule's finding on the same line."""
     why = finding.why_not_shown
     said = finding.shown or why == FOLDED or (why or "").startswith(f"{SAID_BY} ")
-    return finding.fixable and finding.suggestion is not None and said and not finding.preexisting
+    # the fix would be of that patch alone, and the later one would not apply to it
+    resolved = finding.resolved_by is not None
+    return finding.fixable and finding.suggestion is not None and said and not finding.preexisting and not resolved
 
 
 def refuse_path(path: str) -> str | None:
@@ -776,7 +778,7 @@ def without(review: Review, fixed: Collection[Finding]) -> Review:
             findings.append(finding._replace(shown=False, why_not_shown=FIXED, places=()))
         elif finding.shown or finding.why_not_shown == FOLDED:
             message = "" if finding.fold is Fold.BUILD else finding.message
-            key = (finding.rule, finding.patch.index, message)
+            key = (finding.rule, finding.patch.index, message, finding.resolved_by)
             if key in heads:
                 head = findings[heads[key]]
                 findings[heads[key]] = head._replace(places=(*head.places, finding.span))

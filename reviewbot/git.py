@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
@@ -205,14 +206,17 @@ def output(
         source.write(given)
         source.seek(0)
         try:
-            process = subprocess.Popen(line, env=environment, stdin=source, stdout=subprocess.PIPE, stderr=errors)
+            # a group of its own, so that what git has started is ended with it
+            process = subprocess.Popen(
+                line, env=environment, stdin=source, stdout=subprocess.PIPE, stderr=errors, process_group=0
+            )
         except (OSError, ValueError) as error:
             raise GitError(f"cannot run git: {error}") from None
         late = threading.Event()
 
         def end() -> None:
             late.set()
-            process.kill()
+            _end_group(process)
 
         timer = threading.Timer(patience, end)
         timer.daemon = True
@@ -222,11 +226,11 @@ def output(
                 assert process.stdout
                 out = process.stdout.read(most + 1)
                 if len(out) > most:
-                    process.kill()
+                    _end_group(process)
                     return None
                 code = process.wait()
             except BaseException:
-                process.kill()
+                _end_group(process)
                 raise
             finally:
                 timer.cancel()
@@ -234,6 +238,13 @@ def output(
             return None
         errors.seek(0)
         return code, out, errors.read(100_000)
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except (OSError, AttributeError):  # it has ended
+        process.kill()
 
 
 def stream(directory: str, *words: str, given: bytes = b"", own: bool = False) -> Iterator[bytes]:

@@ -26,7 +26,8 @@ from reviewbot.dossier import Claim, Flying, Overlap
 from reviewbot.ledger import is_shared
 from reviewbot.mail import declared_change_id, fold_title, has_diff, make_patch, parse_subject
 from reviewbot.model import Mail, Patch, ReviewbotError, Series, Subject
-from reviewbot.touches import Touch, bits, compares_names, near, touches
+from reviewbot.policy import Reason
+from reviewbot.touches import Touch, bits, compares_names, few, touches
 
 T = TypeVar("T")
 
@@ -34,10 +35,12 @@ T = TypeVar("T")
 IN_FLIGHT = timedelta(days=90)
 # What is older goes with the next pass of the bot: series in flight, and as long again for a replay.
 REMEMBERED = timedelta(days=200)
+# Of mails that get no answer (`policy.judge_mail`) those that are patches in flight all the same.
+UNANSWERED = (Reason.OPTED_OUT, Reason.NO_AUTHOR)
 # A posting is compared with what came up to so long after it: clocks differ, and a replay must not see the future.
 _AHEAD = timedelta(days=1)
-# An archive that took a mail in so long after it was sent imported it: then its arrival tells nothing.
-_IMPORT = timedelta(days=60)
+# No patch was made by git before there was one.
+_FIRST = datetime(2005, 4, 1, tzinfo=UTC)
 # Patches to one file that are looked at, the newest: the busiest of linux-mm (mm/memory.c) has some 300 in 90 days.
 _MOST_PATCHES = 2_000
 # Files of a posting that are looked up.
@@ -80,12 +83,12 @@ MIGRATIONS = (
         id INTEGER PRIMARY KEY,
         path INTEGER NOT NULL REFERENCES path, mail INTEGER NOT NULL REFERENCES mail ON DELETE CASCADE,
         date INTEGER NOT NULL,
-        gaps BLOB NOT NULL, added BLOB NOT NULL);  -- of touches.Touch, 32 bits each
+        gaps BLOB NOT NULL, added BLOB NOT NULL, before BLOB NOT NULL);  -- of touches.Touch, 32 bits each
     CREATE INDEX touch_path ON touch (path, date);
     CREATE INDEX touch_mail ON touch (mail);
     CREATE TABLE name (
         touch INTEGER NOT NULL REFERENCES touch ON DELETE CASCADE, name TEXT NOT NULL,
-        first INTEGER NOT NULL, last INTEGER NOT NULL,  -- lines of the file before the patch
+        anew INTEGER NOT NULL,         -- its very first line is changed
         PRIMARY KEY (touch, name)) WITHOUT ROWID;
     CREATE INDEX name_name ON name (name);
     CREATE TABLE claim (
@@ -126,7 +129,8 @@ class _Row(NamedTuple):
     posting: int
     gaps: frozenset[int]
     added: frozenset[int]
-    names: Mapping[str, tuple[int, int]]
+    before: frozenset[int]
+    names: Mapping[str, bool]  # whether the very first line is changed
 
 
 class _Mail(NamedTuple):
@@ -323,12 +327,12 @@ class Index:
             self._do("INSERT OR IGNORE INTO path (path) VALUES (?)", touch.path)
             path = int(self._one("SELECT id FROM path WHERE path = ?", touch.path)[0])
             number = self._do(
-                "INSERT INTO touch (path, mail, date, gaps, added) VALUES (?, ?, ?, ?, ?)",
-                path, mail, date, _pack(touch.gaps), _pack(touch.added),
+                "INSERT INTO touch (path, mail, date, gaps, added, before) VALUES (?, ?, ?, ?, ?, ?)",
+                path, mail, date, _pack(touch.gaps), _pack(touch.added), _pack(few(touch.before)),
             )  # fmt: skip
             self._db.executemany(
-                "INSERT OR IGNORE INTO name VALUES (?, ?, ?, ?)",
-                [(number, name, *lines) for name, lines in touch.names.items()],
+                "INSERT OR IGNORE INTO name VALUES (?, ?, ?)",
+                [(number, name, name in touch.anew) for name in touch.names],
             )
         self._db.executemany(
             "INSERT OR IGNORE INTO claim VALUES (?, ?, ?, ?)",
@@ -487,12 +491,17 @@ class _Flight:
     def _overlaps(self) -> list[Overlap]:
         assert self._series is not None
         ours = [(patch.index, touch) for patch in self._series.patches for touch in touches(patch)]
+        titles = {patch.index: fold_title(patch.subject.title) for patch in self._series.patches}
         rows: dict[str, list[_Row]] = {}
         for path in list(dict.fromkeys(touch.path for _, touch in ours))[:_MOST_PATHS]:
             rows[path] = self._touching(path)
         met: list[tuple[int, Touch, _Row, str, int, bool]] = []
         for index, touch in ours:
-            met += [(index, touch, row, *at) for row in rows.get(touch.path, ()) if (at := self._common(touch, row))]
+            met += [
+                (index, touch, row, *at)
+                for row in rows.get(touch.path, ())
+                if (at := self._common(touch, row, titles[index]))
+            ]
         if not met:
             return []
         kept: dict[int, bool] = {}
@@ -512,38 +521,45 @@ class _Flight:
         """What touches a file and was posted in time, the newest first; without what has the author's own address."""
         assert self._own is not None
         where = "WHERE path = (SELECT id FROM path WHERE path = ?) AND touch.date BETWEEN ? AND ?"
-        names: dict[int, dict[str, tuple[int, int]]] = {}
-        for number, name, first, last in self._index._all(
-            f"SELECT touch, name, first, last FROM touch JOIN name ON name.touch = touch.id {where}",
+        names: dict[int, dict[str, bool]] = {}
+        for number, name, anew in self._index._all(
+            f"SELECT touch, name, anew FROM touch JOIN name ON name.touch = touch.id {where}",
             path,
             self._begin,
             self._end,
         ):
-            names.setdefault(number, {})[name] = first, last
+            names.setdefault(number, {})[name] = bool(anew)
         return [
-            _Row(path, row[1], row[2], _unpack(row[3]), _unpack(row[4]), names.get(row[0], {}))
+            _Row(path, row[1], row[2], _unpack(row[3]), _unpack(row[4]), _unpack(row[5]), names.get(row[0], {}))
             for row in self._index._all(
-                "SELECT touch.id, touch.mail, mail.posting, gaps, added, sender FROM touch"
+                "SELECT touch.id, touch.mail, mail.posting, gaps, added, before, sender FROM touch"
                 " JOIN mail ON mail.id = touch.mail JOIN posting ON posting.id = mail.posting"
                 f" {where} ORDER BY touch.date DESC LIMIT ?",
                 path, self._begin, self._end, _MOST_PATCHES,
             )
-            if row[5] not in self._own.senders
+            if row[6] not in self._own.senders
         ]  # fmt: skip
 
-    def _common(self, touch: Touch, row: _Row) -> tuple[str, int, bool] | None:
+    def _common(self, touch: Touch, row: _Row, title: str) -> tuple[str, int, bool] | None:
         """The function, the line before our patch, and whether lines meet; None where nothing does."""
         if marks := row.gaps & touch.gaps.keys():
             mark = min(marks, key=lambda one: touch.gaps[one])
             return touch.places.get(mark, ""), touch.gaps[mark], True
+        if row.names.keys().isdisjoint(touch.names):
+            return None
+        # a long function is many things: they are to meet in it, or one of them is to be about it as a whole
+        shared = not row.before.isdisjoint(touch.before)
+        words = frozenset(re.findall(r"\w+", f"{title} {self.mail(row.mail).title}"))
         names = [
             name
-            for name, theirs in row.names.items()
-            if (ours := touch.names.get(name)) and near(ours, theirs) and compares_names(touch.path, name)
+            for name, anew in row.names.items()
+            if name in touch.names
+            and compares_names(touch.path, name)
+            and (anew or name in touch.anew or shared or name.removesuffix("()").casefold() in words)
         ]
         if names:
             name = min(names, key=lambda one: touch.names[one])
-            return name, touch.names[name][0], False
+            return name, touch.names[name], False
         return None
 
     def _below(
@@ -630,11 +646,12 @@ def posted(series: Series, now: datetime) -> datetime:
 
 
 def _sent(mail: Mail, arrived: datetime | None, now: datetime) -> datetime:
-    """When a mail was sent, never later than it arrived; a clock that was reset counts for nothing."""
+    """When a mail was sent, never later than it arrived; an archive may have taken it in years later.
+
+    Who sends from a machine without a clock is taken to have sent it when it arrived.
+    """
     latest = min(arrived, now) if arrived else now
-    if mail.date is None or mail.date > latest:
-        return latest
-    return latest if arrived and latest - mail.date > _IMPORT else mail.date
+    return latest if mail.date is None or not _FIRST <= mail.date <= latest else mail.date
 
 
 def _newest(found: Sequence[Overlap]) -> Iterator[Overlap]:

@@ -200,8 +200,8 @@ def states(review: Review, findings: Sequence[Finding]) -> tuple[Check, ...]:
     """A check for each patch of a review, from those of its findings that are to count.
 
     What is hidden does not count, but for a place of a finding that is shown with another patch; what was there before
-    the patch never does. A patch that could not be read as a whole gets no check, nor does any of a series that does
-    not apply: that is no verdict, and Patchwork cannot take one back.
+    the patch never does, nor does what a later one resolves. A patch that could not be read as a whole gets no check,
+    nor does any of a series that does not apply: that is no verdict, and Patchwork cannot take one back.
     """
     if any(lack.rule == NOT_APPLIED for lack in review.not_run):
         return ()
@@ -213,7 +213,7 @@ def states(review: Review, findings: Sequence[Finding]) -> tuple[Check, ...]:
         # a draft in a reply is a comment to Patchwork
         if patch.index in faulty or patch.unreadable or patch.reply or not patch.mail.message_id:
             continue
-        mine = [f for f in findings if f.patch.index == patch.index and not f.preexisting]
+        mine = [f for f in findings if f.patch.index == patch.index and not f.preexisting and f.resolved_by is None]
         mine = [f for f in mine if f.shown or f.why_not_shown == FOLDED]
         state, description = _judge(mine)
         if not (cut and state is State.SUCCESS):

@@ -150,7 +150,7 @@ def reply_settings(config: Config) -> ReplySettings:
 
 def plan(review: Review, settings: ReplySettings) -> tuple[Per, list[tuple[Target, list[Finding]]]]:
     """What mails there would be: of which kind, and of each what it answers and which findings are in it."""
-    findings = [finding for finding in review.shown if not finding.preexisting]
+    findings = [finding for finding in review.shown if not finding.preexisting and finding.resolved_by is None]
     if not findings:
         return settings.per, []
     per, groups = settings.per, list[tuple[Target, list[Finding]]]()

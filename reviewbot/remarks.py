@@ -118,7 +118,7 @@ _OPTIONAL = re.compile(
     r"\b(?:no need to (?:change|respin|resend|repost|re-?spin)|up to you|feel free|just (?:curious|wondering|thinking|noting|fyi)"
     r"|not a (?:blocker|big deal|show ?stopper)|no big deal|(?:don'?t|do not|no) (?:feel|have) (?:a |any |too )?strong(?:ly)?"
     r"|not (?:too )?(?:sure|asking|worth|for this)|as is\b|is fine|are fine|fine (?:as|with|by) |in (?:the|a) (?:future|follow)"
-    r"|follow-?up|follow-?on|later (?:patch|on|series|time)|separate (?:patch|series)|for now|out of scope|not related|unrelated"
+    r"|follow-?up|follow-?on|later (?:patch|on|series|time)|(?:separate|different) (?:patch|series|change)|for now|(?:doesn'?t|does not) apply (?:here|to th)|out of scope|not related|unrelated"
     r"|pre-?existing|existing (?:code|issue|problem|bug)|(?:i|you|we) (?:already|later|now) (?:see|saw|found|noticed|fix)|i see (?:that|it|now|you)"
     r"|ah,|ahh?\b|oh,|never ?mind|nm\b|ignore (?:me|this|that)|scratch that|answer(?:ed|ing)? my(?:self| own)|if you (?:want|like|prefer|respin"
     r"|re-?spin|have to|need to|end up)|in case (?:of a|you) |i'?(?:ll| will) (?:fix|add|drop|change|remove|fold|apply|squash)"
@@ -126,24 +126,33 @@ _OPTIONAL = re.compile(
     re.I,
 )
 _AGREES = re.compile(
-    r"\b(?:will (?:do|fix|change|add|remove|drop|update|move|rename|use|make|clean|address|correct|try|look|be|try|switch|convert|include"
-    r"|take|put|split|document|mention)|i'?ll|fixed|done|ok(?:ay)?|sure|agree[ds]?|good (?:point|catch|idea|suggestion|call|question|spot)"
-    r"|nice catch|makes? sense|yep|yup|ack|ack'?d|oops|my bad|you'?re right|you are right|sounds good|of course|certainly|absolutely"
-    r"|willdo|gotcha|noted|indeed|right|thanks|will\b|let me|yes|true|correct|should have)\b",
+    r"\b(?:will\b|i'?ll|ok(?:ay)?|sure|agree[ds]?|good (?:point|catch|idea|suggestion|call|question|spot|find)|nice catch"
+    r"|makes? sense|yep|yup|yeah|yes|ack|ack'?d|oops|argh|my bad|you'?re right|you are right|sounds good|of course|certainly"
+    r"|absolutely|definitely|gotcha|noted|indeed|right|thanks|thx|let me|true|correct|should have)\b",
     re.I,
 )
 _DISAGREES = re.compile(
-    r"\b(?:but|however|because|since|although|though|otherwise|actually|the reason|reasons?|intention\w*|on purpose|deliberate\w*|no[,.]|not sure"
-    r"|don'?t (?:think|want|see|like|know|need)|do not (?:think|want|see|like|know)|prefer|rather|already|would (?:break|need|require|have|be)|can'?t|cannot|won'?t|"
-    r"isn'?t|is not|doesn'?t|does not|needed (?:for|to|by|in)|in order to|so that|as i|hmm+|unless|except|depends|instead)\b|\?",
+    r"\b(?:but|however|because|since|although|though|the reason|intention\w*|on purpose|deliberate\w*|no[,.]|not sure"
+    r"|(?:don'?t|do not|didn'?t|did not) (?:think|want|see|like|know|need|believe|agree|understand)|prefer|would (?:break|need|require"
+    r"|have to|be)|can'?t|cannot|won'?t|couldn'?t|needed (?:for|to|by|in)|in order to|as i|hmm+|unless|except|depends|later|follow-?up"
+    r"|separate|for now|future|another (?:topic|patch|series|time|change)|actually|is (?:correct|right|needed|required)|leave (?:it|this|as)|keep (?:it|this|the)|already|instead i|not (?:really|actually"
+    r"|necessar\w+|needed|required|possible))\b|\?",
     re.I,
+)
+_DO = (
+    r"(?:do|fix|change|add|remove|drop|update|move|rename|use|make|clean|address|correct|switch|convert|include|split|document"
+    r"|mention|respin|adjust|replace|delete|rework|improve|incorporate|modify|revise|take care|get rid|put|fold|squash|simplify)"
+)
+_DID = (
+    r"(?:done|fixed|changed|added|removed|dropped|updated|moved|renamed|cleaned|addressed|corrected|switched|converted|adjusted"
+    r"|replaced|deleted|reworked|modified|simplified|folded|squashed|used)"
 )
 _PROMISE = re.compile(
-    r"\b(?:will (?:do|fix|change|add|remove|drop|update|move|rename|use|make|clean|address|correct|switch|convert|include|split|document|mention)"
-    r"|i'?ll (?:\w+ly )?(?:do|fix|change|add|remove|drop|update|move|rename|use|make|clean|address|correct|switch|convert|include|split|document|mention|respin)"
-    r"|fixed|done\b|oops|good (?:point|catch)|nice catch|my bad)",
+    r"\b(?:(?:will|i'?ll|let me|going to|we'?ll|can|should) (?:\w+ly |also |just )?" + _DO + r"\b|done\b|fixed\b|(?:i|i've|have|now|is|was) "
+    + _DID + r"\b|oops|good (?:point|catch)|nice catch|my bad)"
+    r"|(?:^|[.!,:] )" + _DID + r"\b",
     re.I,
-)
+)  # fmt: skip
 _WITHDRAWS = re.compile(
     r"\b(?:never ?mind|nm\b|fair (?:enough|point)|ok(?:ay)?[, ]+then|ah[, ]|ahh?\b|oh[, ]|i see\b|got it|gotcha|makes sense|sounds good|that works|works for me"
     r"|fine (?:with|by) me|that'?s fine|you'?re right|you are right|i was wrong|i missed|my mistake|my bad|ignore (?:me|this|that|my)|scratch that"
@@ -164,9 +173,11 @@ def asks(text: str) -> Asks:
 def stance(text: str, to: Asks) -> Stance:
     """How an answer stands to a remark, by the look of it."""
     words = len(text.split())
-    if _DISAGREES.search(text) or words > _LONG:
-        return Stance.ARGUES if not (_PROMISE.match(text) and words <= _LONG) else Stance.AGREES
-    if to is Asks.ANSWER and not _PROMISE.search(text):
+    if words > _LONG or _DISAGREES.search(text):
+        return Stance.ARGUES
+    if _PROMISE.search(text):
+        return Stance.AGREES
+    if to is Asks.ANSWER or words > _SHORT:
         return Stance.ARGUES  # "Yes." tells what was asked for
     return Stance.AGREES if _AGREES.search(text) else Stance.ARGUES
 
@@ -176,7 +187,7 @@ def withdraws(text: str) -> bool:
     return bool(_WITHDRAWS.search(text))
 
 
-_LONG = 40  # words: who only agrees needs no more
+_LONG, _SHORT = 60, 25  # words: who only agrees needs no more, and who does not say what he will do has reasons
 
 # --- speeches: own words and what stands above them ------------------------------------------------
 
@@ -250,7 +261,9 @@ def prose(lines: Iterable[str]) -> str:
         size += len(text)
         if size > _WORDS:
             break
-    return squeeze(" ".join(kept)).replace("’", "'")[:_WORDS]
+    text = squeeze(" ".join(kept)).replace("’", "'")[:_WORDS]
+    head, tail = text[:-40], text[-40:]
+    return f"{head}{_NAME.sub('', tail) or tail}" if head else _NAME.sub("", tail) or tail
 
 
 def code(lines: Iterable[str]) -> tuple[str, ...]:
@@ -264,6 +277,11 @@ def _is_code(line: str) -> bool:
     )
 
 
+# How people end a mail: words, and a name
+_FAREWELL = re.compile(
+    r"(?:(?:many |best |kind )?(?:thanks|thx|cheers|regards|best|ta|br)[!,. ]{1,3})?(?:[-~]{0,2} ?[A-Z]\w{0,20}[.,]?)?", re.I
+)
+_NAME = re.compile(r"(?:(?<=[.!?)])|^)(?: ?(?:Many |Best |Kind )?(?:Thanks|Thx|Cheers|Regards|Best|BR)[!,.]{0,2})?(?: [-~]{0,3}[A-Z]\w{0,15}){0,2}[.,]?$")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[\"'(]?[A-Z`])")
 _POLITE_START = re.compile(r"(?:hi|hello|hey|thanks|thank you|sorry)\b[^.!?]{0,40}[.!?,]?$", re.I)
 
@@ -327,9 +345,18 @@ def read_remarks(series: Series, replies: Sequence[Reply]) -> Iterator[Remark]:
     yield from reader.remarks()
 
 
+def _name(name: str) -> frozenset[str]:
+    """A name as names are compared: people write from several addresses. Empty where it is one word."""
+    words = frozenset(re.findall(r"[^\W\d_]{2,}", name[:200].casefold()))
+    return words if len(words) > 1 else frozenset()
+
+
 class _Reader:
     def __init__(self, series: Series, replies: Sequence[Reply]) -> None:
-        self._authors = authors_of(series)
+        self._authors = authors_of(series) | {patch.author.email.lower() for patch in series.patches}
+        self._names = {
+            _name(address.name) for patch in series.patches for address in (patch.author, patch.mail.sender)
+        } - {frozenset()}
         self._patches = {patch.mail.message_id: patch for patch in series.patches}
         self._known: dict[int, _Patch] = {}
         self._mails = {reply.mail.message_id: reply.mail for reply in replies}
@@ -347,7 +374,7 @@ class _Reader:
         if is_robot(mail.sender) or mail.auto_submitted or is_own(mail, ()):
             return
         patch = self._patches.get(mail.in_reply_to or "")
-        by_author = mail.sender.email.lower() in self._authors
+        by_author = mail.sender.email.lower() in self._authors or _name(mail.sender.name) in self._names
         if patch is not None and not by_author:
             self._remark(mail, patch)
         elif patch is None and mail.in_reply_to in self._mails:
@@ -425,6 +452,8 @@ class _Reader:
 
     def _add(self, mail: Mail, speech: Speech, found: Sequence[int], by_author: bool) -> None:
         text = prose(speech.lines)
+        if _FAREWELL.fullmatch(text):
+            return
         for n in found:
             remark = self._found[n]
             same = mail.sender.email.lower() == remark.mail.sender.email.lower()

@@ -293,9 +293,11 @@ def _text(
     series = review.series
     patches = {finding.patch.index: finding.patch for finding in kept}
     own = {*patches, *(finding.patch.index for finding in held)}
-    others = {finding.patch.index for finding in review.shown if not finding.preexisting} - own
+    said = [finding for finding in review.shown if not finding.preexisting and finding.resolved_by is None]
+    others = {finding.patch.index for finding in said} - own
     # "the same in ..." is said of them
-    places = {finding.patch.index for finding in review.findings if finding.why_not_shown == FOLDED} - own - others
+    folds = [finding for finding in review.findings if finding.why_not_shown == FOLDED and finding.resolved_by is None]
+    places = {finding.patch.index for finding in folds} - own - others
     sections = [
         Section(
             patch,

@@ -26,6 +26,7 @@ IGNORED = "ignored"
 LOW_CONFIDENCE = "low confidence"
 SEVERITY = "severity"
 SAID_BY = "said by"
+RESOLVED = "resolved by"  # a later patch of the series, whose number stands behind it
 FOLDED = "folded"  # one of the places of a finding that is shown
 
 
@@ -67,12 +68,12 @@ def matches(wanted: Sequence[str], rule: str, rule_id: str = "") -> bool:
 def select(review: Review, selection: Selection) -> Review:
     """The same review with `shown` and `why_not_shown` set."""
     paths = _Paths(selection.per_path)
-    decided = [_decide(finding, selection, paths) for finding in review.findings]
-    # a rule that has spoken of the line before has spoken, too
+    decided = [_decide(finding, selection, paths, review.series.expected) for finding in review.findings]
+    # a rule that has spoken of the line before has spoken, too; not one whose finding does not last
     said = {
         (f.rule, f.patch.index, f.span.path, f.span.line)
         for f in decided
-        if f.shown or f.why_not_shown == selection.known.get(f.fingerprint, "")
+        if f.resolved_by is None and (f.shown or f.why_not_shown == selection.known.get(f.fingerprint, ""))
     }
     yielded = (_yield(finding, said) for finding in decided)
     chosen = _fold(yielded, review.series.base) if selection.fold else yielded
@@ -107,7 +108,7 @@ class _Paths:
         return None
 
 
-def _decide(finding: Finding, selection: Selection, paths: _Paths) -> Finding:
+def _decide(finding: Finding, selection: Selection, paths: _Paths, patches: int) -> Finding:
     why: str | None = None
     if finding.preexisting:
         why = PREEXISTING
@@ -119,6 +120,9 @@ def _decide(finding: Finding, selection: Selection, paths: _Paths) -> Finding:
         why = f"{IGNORED}: not selected"
     elif elsewhere := paths.why(finding):
         why = elsewhere
+    elif finding.resolved_by is not None and not selection.strict:
+        # for the author alone, and never on a list, whatever is wanted there
+        why = f"{RESOLVED} {finding.resolved_by}/{patches}"
     elif not (selection.strict or selection.low) and finding.confidence is Confidence.LOW:
         why = LOW_CONFIDENCE
     elif not selection.strict and finding.severity.rank > selection.least.rank:
@@ -142,6 +146,8 @@ def folded(finding: Finding, findings: Iterable[Finding]) -> Iterator[Finding]:
     places = frozenset(finding.places)
     for other in findings if places else ():
         if other.why_not_shown == FOLDED and other.fold is finding.fold and other.span in places:
+            if (other.resolved_by is None) is not (finding.resolved_by is None):
+                continue
             same = (other.rule, other.message) == (finding.rule, finding.message)
             near = finding.fold is not Fold.PATCH or other.patch.index == finding.patch.index
             if finding.fold is Fold.BUILD or (same and near):
@@ -173,6 +179,9 @@ def _fold(findings: Iterable[Finding], base: Base) -> Iterator[Finding]:
 
 def _group(finding: Finding) -> object:
     """Findings that are one comment have the same."""
+    if finding.resolved_by is not None:
+        # what the comment says of the later patch is true of all its places
+        return finding.rule, finding.message, finding.patch.index, finding.resolved_by
     if finding.fold is Fold.BUILD:
         return Fold.BUILD
     if finding.fold is Fold.SERIES:

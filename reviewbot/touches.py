@@ -13,7 +13,7 @@ number, the checksum of the two lines.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import NamedTuple
 from zlib import crc32
 
@@ -25,9 +25,6 @@ MOST_NAMES = 60
 MOST_LINES = 200
 MOST_FILES = 300
 MOST_CLAIMS = 100
-# Lines between two changes of one function that have to do with each other: a long one is many things. Patches that are
-# made against different kernels lie so much further apart at most, mostly.
-NEAR = 30
 # Characters; longer names are nobody's.
 _LONGEST_NAME = 80
 _LONGEST_PATH = 250
@@ -36,7 +33,7 @@ _TELLING = 14
 
 _C = (".c", ".h", ".S", ".inc")
 # int x(..), struct a *x(..), DEFINE_Y(x, ..: in the first column. Not a label, not what ends in ; (a declaration).
-_FUNCTION = re.compile(r"[A-Za-z_][\w \t*]{0,200}?\b(\w{1,80})\((?:(\w{1,80})[,)])?")
+_FUNCTION = re.compile(r"(?:[A-Za-z_][\w \t*]{0,200}?[ \t*])?(\w{1,80})\((?:(\w{1,80})[,)])?")
 _AGGREGATE = re.compile(
     r"(?:(?:static|const|typedef|extern)[ \t]+){0,4}+(struct|enum|union)[ \t]+(\w{1,80})[ \t]*\{?[ \t]*$"
 )
@@ -59,11 +56,12 @@ class Touch(NamedTuple):
     """What a patch touches of one file."""
 
     path: str
-    names: Mapping[str, tuple[int, int]]  # "walk()", "struct walk"; the first and last line before the patch
+    names: Mapping[str, int]  # "walk()", "struct walk"; the line of the file before the patch where each is touched
+    anew: frozenset[str]  # those of which it changes the very first line: another name, other arguments
     gaps: Mapping[int, int]  # checksum of two lines -> that of the second, before the patch
     places: Mapping[int, str]  # checksum -> the function it lies in, where that is known
     added: frozenset[int]  # checksums of the lines that it adds
-    before: frozenset[int]  # and of those that it shows of the file before
+    before: frozenset[int]  # and of those that it shows of the file before: all
 
 
 class Bit(NamedTuple):
@@ -86,18 +84,14 @@ def touches(patch: Patch) -> Iterator[Touch]:
             yield _touch(diff, path)
 
 
-def near(ours: tuple[int, int], theirs: tuple[int, int]) -> bool:
-    """Two stretches of lines are so near that a person who reads the one has the other before his eyes."""
-    return ours[0] <= theirs[1] + NEAR and theirs[0] <= ours[1] + NEAR
-
-
 def compares_names(path: str, name: str) -> bool:
     """That two patches touch one definition of that name in this file says something: in a header all meet all."""
     return path.endswith(".c") or name.endswith("()")
 
 
 def _touch(diff: FileDiff, path: str) -> Touch:
-    names: dict[str, tuple[int, int]] = {}
+    names: dict[str, int] = {}
+    anew: set[str] = set()
     gaps: dict[int, int] = {}
     places: dict[int, str] = {}
     added: set[int] = set()
@@ -110,7 +104,9 @@ def _touch(diff: FileDiff, path: str) -> Touch:
         for line, owner in zip(hunk.lines, inside, strict=True):
             last = line.old or last
             if line.kind is not LineKind.CONTEXT and owner and not _COMMENT.match(line.text):
-                names[owner] = (names.get(owner, (last, last))[0], last)
+                names.setdefault(owner, last)
+                if not line.text[:1].isspace() and _definition(line.text, header=path.endswith(".h")) == owner:
+                    anew.add(owner)
             if (mark := _checksum(line.text)) is not None:
                 (added if line.kind is LineKind.ADDED else before).add(mark)
     if diff.old_path is None:
@@ -118,15 +114,16 @@ def _touch(diff: FileDiff, path: str) -> Touch:
     return Touch(
         path,
         dict(list(names.items())[:MOST_NAMES]),
-        {mark: gaps[mark] for mark in _few(gaps)},
+        frozenset(anew),
+        {mark: gaps[mark] for mark in few(gaps)},
         places,
-        frozenset(_few(added - before)),
+        frozenset(few(added - before)),
         frozenset(before),
     )
 
 
-def _few(marks: Mapping[int, int] | set[int]) -> list[int]:
-    """The smallest: of two patches with more than are kept, the same ones."""
+def few(marks: Mapping[int, int] | Set[int]) -> list[int]:
+    """The smallest, at most MOST_LINES: of two patches with more than are kept, the same ones."""
     return sorted(marks)[:MOST_LINES]
 
 

@@ -123,6 +123,75 @@ def _at(report: Report) -> tuple[Place, Place]:
     return report.at[0], report.at[-1]
 
 
+# -- moved lines ----------------------------------------------------------------------------------------------------
+
+
+class Removed:
+    """The lines that a series removes, stripped: one that it adds as well was moved."""
+
+    def __init__(self, patches: Sequence[Patch]) -> None:
+        self._patches = patches
+        self.texts = frozenset(text.strip() for patch in patches for diff in patch.files for text in diff.removed())
+
+    @cached_property
+    def first(self) -> dict[str, int]:
+        """The patch from which on such a line counts as moved: 0 where the base has it, else the first to remove it.
+
+        Of a line that the series itself has brought, the removal says nothing of how it came there.
+        """
+        found: dict[str, int] = {}
+        own: dict[str, list[tuple[int, str]]] = {}  # lines of the series by path: number and text, ascending
+        for patch in self._patches:
+            moved: dict[str, list[tuple[int, str]]] = {}
+            for diff in patch.files:
+                lines = own.get(diff.old_path or "", [])
+                known = {number for number, _ in lines}
+                for line in (line for hunk in diff.hunks for line in hunk.lines if line.kind is LineKind.REMOVED):
+                    text = line.text.strip()
+                    found[text] = min(found.get(text, patch.index), patch.index if line.old in known else 0)
+                if diff.new_path:
+                    moved[diff.new_path] = self._behind(diff, lines)
+                if diff.old_path and diff.change is not Change.COPIED:
+                    moved.setdefault(diff.old_path, [])
+            own |= moved
+        return found
+
+    def _behind(self, diff: FileDiff, lines: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
+        """The lines of the series behind a diff of their file, with those that it brings and some patch removes."""
+        found: list[tuple[int, str]] = []
+        at = shift = 0
+        for hunk in diff.hunks:
+            start = hunk.old_start + (not hunk.old_count)
+            while at < len(lines) and lines[at][0] < start:
+                found.append((lines[at][0] + shift, lines[at][1]))
+                at += 1
+            kept = {line.old: line.new for line in hunk.lines if line.kind is LineKind.CONTEXT}
+            mine = [(line.new or 0, line.text.strip()) for line in hunk.lines if line.kind is LineKind.ADDED]
+            mine = [(number, text) for number, text in mine if text in self.texts]
+            while at < len(lines) and lines[at][0] < start + hunk.old_count:
+                if number := kept.get(lines[at][0]):
+                    mine.append((number, lines[at][1]))
+                at += 1
+            found.extend(sorted(mine))
+            shift += hunk.new_count - hunk.old_count
+        found.extend((number + shift, text) for number, text in lines[at:])
+        return found
+
+    def before(self, patch: int) -> Gone:
+        """What counts as moved where a patch adds it."""
+        return Gone(self, patch)
+
+
+class Gone:
+    """Lines that count as moved where some patch adds them."""
+
+    def __init__(self, removed: Removed, patch: int) -> None:
+        self._removed, self._patch = removed, patch
+
+    def __contains__(self, text: object) -> bool:
+        return text in self._removed.texts and self._removed.first.get(str(text), 0) <= self._patch
+
+
 # -- the states of a file -------------------------------------------------------------------------------------------
 
 
@@ -263,6 +332,7 @@ class Asked(NamedTuple):
     rule: Rule
     patch: int  # the first
     looks: frozenset[Look]
+    names: frozenset[str]  # of the functions that it was asked about
 
 
 class _Track:
@@ -381,7 +451,11 @@ class Verdict:
         last = self._last_looked_at
         looks = frozenset(code.looked | ({Look.FILE} if rule.needs == "file" else set()))
         awaited = last.get(code.path, 0) > patch.index or (Look.FACTS in looks and last.get("", 0) > patch.index)
-        return Asked(rule, patch.index, looks) if looks and awaited else None
+        if not looks or not awaited:
+            return None
+        functions = code.functions if Look.FILE in looks else ()
+        names = frozenset(function.name for function in functions if function.name)
+        return Asked(rule, patch.index, looks, names)
 
     def keep(
         self, patch: Patch, number: int, applied: Applied | None, made: Sequence[Made], asked: Sequence[Asked]
@@ -402,7 +476,9 @@ class Verdict:
         if self._only is None or patch.index in self._only:
             track.open.extend(_Open(one) for one in made if not one.finding.preexisting)
         for one in asked:
-            track.asked.setdefault(one.rule.name, one)
+            first = track.asked.setdefault(one.rule.name, one)
+            looks, names = first.looks | one.looks, first.names | one.names
+            track.asked[one.rule.name] = first._replace(looks=looks, names=names)
 
     def findings(self, findings: Iterable[Finding]) -> Iterator[Finding]:
         """The findings, those that are resolved marked so, and then those that a later patch is to blame for."""
@@ -585,11 +661,13 @@ class Verdict:
             self._images[step.patch] = before, after
         if not one.made.rule.scope.covers(step.diff.path):
             return None
+        abstained = False  # on the side before
         for side in self._images[step.patch]:
             code = side[step.number]
             reports = self._reports(one.made.rule, code)
-            if reports is None:
+            if reports is None or (code.abstained and code.side is LineKind.ADDED and not abstained):
                 return None
+            abstained = code.abstained is not None
             found: set[tuple[int | None, Key]] = set()
             for report in reports:
                 line = code.lines[report.at[0].line]
@@ -618,21 +696,14 @@ class Verdict:
     # -- to blame -------------------------------------------------------------------------------------------------
 
     def _blame(self, track: _Track) -> Iterator[Finding]:
-        weave, lost = track.weave
-        if weave is None:
-            return
-        end = min([n for n in (lost, track.gone) if n], default=1 << 30)
         for asked in track.asked.values():
             turns = self._turns(asked.patch) if Look.FACTS in asked.looks else []
             steps = [step for step in track.steps if step.patch > asked.patch]
-            changes = [
-                step.patch
-                for step in steps
-                if Look.FILE in asked.looks
-                or any(word in text for text in step.diff.removed() for word in asked.rule.words)
-            ]
-            causes = {n for n in (*turns, *changes) if n < end}
-            if causes:
+            causes = {*turns, *(step.patch for step in steps if _may_matter(step.diff, asked))}
+            weave, lost = track.weave if causes else (None, None)
+            end = min([n for n in (lost, track.gone) if n], default=1 << 30)
+            causes = {n for n in causes if n < end}
+            if weave is not None and causes:
                 states = sorted({*causes, *(step.patch for step in steps if step.patch < end)})
                 yield from self._blame_rule(track, weave, asked, turns, states, causes)
 
@@ -779,6 +850,25 @@ def _last(patches: Iterable[Patch]) -> dict[str, int]:
             if diff.path.endswith(".h"):
                 found[""] = patch.index
     return found
+
+
+def _may_matter(diff: FileDiff, asked: Asked) -> bool:
+    """What a rule sees of functions may be another thing behind a diff that leaves them alone.
+
+    A call is gone, or something is about them or what the rule is about: nothing else is looked into.
+    """
+    around = Look.FILE in asked.looks
+    for hunk in diff.hunks:
+        for line in hunk.lines:
+            if line.kind is LineKind.CONTEXT or not (around or line.kind is LineKind.REMOVED):
+                continue
+            if around and line.kind is LineKind.REMOVED and "(" in line.text:
+                return True
+            if any(word in line.text for word in asked.rule.words):
+                return True
+            if asked.names and not asked.names.isdisjoint(_WORD.findall(line.text)):
+                return True
+    return False
 
 
 def _line_of(one: _Open) -> str:

@@ -11,6 +11,7 @@ from test_tree import DATE, LINES, MAKEFILE, Repo, no_user, patch_of  # noqa: F4
 
 from reviewbot import branches as module
 from reviewbot.branches import find_branch, standings
+from reviewbot.cli import main
 from reviewbot.dossier import Standing
 from reviewbot.model import Series
 from reviewbot.tree import Tree
@@ -57,7 +58,8 @@ def stands(repo: Repo, series: Series, name: str = "next", base: str | None = ""
     with Tree.open(str(repo.path)) as tree:
         known = repo.git("rev-parse", f"main~{len(series.patches)}") if base == "" else base
         (standing,) = standings(tree, [name], series, known)
-    return standing
+    assert standing.date
+    return standing._replace(date=None)
 
 
 def edited(old: str, new: str, text: str = LINES) -> str:
@@ -240,6 +242,20 @@ def test_a_commit_behind_a_merge_is_found(repo: Repo) -> None:
     (conflict,) = stands(repo, series).conflicts
     assert conflict.cause
     assert conflict.cause.id == cause
+
+
+def test_the_commit_that_a_history_begins_with_changed_nothing(repo: Repo) -> None:
+    series = one(repo, {"mm/a.c": edited("line(30)", "better(30)"), "mm/c.c": "mine();\n"})
+    repo.git("checkout", "-q", "--orphan", "import")
+    repo.commit(
+        {"mm/a.c": edited("line(31);", "line(31);\n\tanother_call();"), "mm/c.c": "theirs();\n"}, "import", LATER
+    )
+    repo.git("checkout", "-q", "main")
+    conflicts = stands(repo, series, "import", None).conflicts
+    assert [(conflict.why, conflict.cause) for conflict in conflicts] == [
+        ("does not apply", None),
+        ("exists already", None),
+    ]
 
 
 def test_the_tree_may_be_named_by_a_directory_in_it(repo: Repo) -> None:
@@ -426,3 +442,175 @@ def test_a_time_that_no_clock_has_is_no_bound(repo: Repo) -> None:
     on_next(repo, {"mm/a.c": edited("line(30)", "worse(30)")}, "mm: worse")
     (conflict,) = stands(repo, series, base=None).conflicts
     assert conflict.cause
+
+
+# -- the commands ---------------------------------------------------------------------------------
+
+
+def posted(repo: Repo, since: str = "HEAD~1") -> Path:
+    """The commits since another as a file."""
+    file = repo.path.parent / "series.mbox"
+    file.write_bytes(repo.raw("format-patch", "--stdout", f"--base={since}", since))
+    return file
+
+
+@pytest.fixture
+def conflicting(repo: Repo) -> str:
+    """main has one commit that `next` refuses; the cause's hash."""
+    repo.git("branch", "other")
+    cause = on_next(repo, {"mm/a.c": edited("line(30)", "worse(30)")}, "mm: worse")
+    repo.commit({"mm/a.c": edited("line(30)", "better(30)")}, "mm: better")
+    return cause
+
+
+def check(capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[int, str, str]:
+    capsys.readouterr()
+    code = main(["check", "--select", "HY03,HY05", "--strict", *map(str, words)])
+    return code, *capsys.readouterr()
+
+
+def test_check_says_where_it_applies_and_the_rule_is_silent(
+    repo: Repo, conflicting: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = posted(repo)
+    code, out, err = check(capsys, "--tree", repo.path, "--branch", "next", "--branch", "other", file)
+    assert (code, out) == (0, "")
+    said = (
+        f'conflicts with next in patch 1/1, mm/a.c hunk 1: commit {conflicting[:12]} ("mm: worse") changed these lines'
+    )
+    assert f"branches: applies to other; {said}\n" in err
+
+
+def test_check_says_that_no_branch_takes_it(repo: Repo, conflicting: str, capsys: pytest.CaptureFixture[str]) -> None:
+    file = posted(repo)
+    setting = "branches=next"
+    code, out, err = check(capsys, "-c", setting, "--tree", repo.path, file)
+    assert code == 1
+    cause = f'commit {conflicting[:12]} ("mm: worse") changed these lines; please rebase'
+    assert f"does not apply to next (patch 1/1, mm/a.c hunk 1): {cause}" in out
+    assert "branches: conflicts with next in patch 1/1" in err
+    code, out, err = check(capsys, "-q", "-c", setting, "--tree", repo.path, file)
+    assert (code, err) == (1, "")
+
+
+def test_check_of_commits_takes_the_branches_of_their_repository(
+    repo: Repo, conflicting: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(repo.path / "mm")
+    code, out, err = check(capsys, "--branch", "next", "HEAD")
+    assert code == 1
+    assert "changed these lines; please rebase" in out
+    code, out, err = check(capsys, "--branch", "main", "HEAD")
+    assert (code, out) == (0, "")
+    assert "branches: is already in main\n" in err
+    assert "branches: " not in check(capsys, "HEAD")[2]
+    assert conflicting
+
+
+def test_a_branch_that_is_not_there_is_told_once_and_is_no_error(
+    repo: Repo, conflicting: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = posted(repo)
+    code, out, err = check(capsys, "--tree", repo.path, "--branch=--exec=x", "--branch", "gone", file, file)
+    assert (code, out) == (0, "")
+    assert err.count("warning: no branch 'gone' in ") == 1
+    assert err.count("warning: no branch '--exec=x' in ") == 1
+    assert "branches: " not in err
+    assert conflicting
+
+
+def test_without_a_tree_a_branch_is_asked_for_in_vain(
+    repo: Repo, conflicting: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = check(capsys, "--branch", "next", posted(repo))
+    assert (code, out) == (0, "")
+    assert "warning: --branch needs --tree" in err
+    assert "warning: " not in check(capsys, "-c", "branches=next", posted(repo))[2]
+    assert conflicting
+
+
+def test_lore_says_it_too(repo: Repo, conflicting: str, capsys: pytest.CaptureFixture[str]) -> None:
+    raw = posted(repo).read_bytes().replace(b"Subject:", b"Message-ID: <1@example.org>\nSubject:", 1)
+    posted(repo).write_bytes(raw)
+    file = repo.path.parent / "lore.mbox"
+    file.write_bytes(raw)
+    words = ["lore", "-m", str(file), "--tree", str(repo.path), "--select", "HY03", "--strict", "--branch", "next"]
+    assert main([*words, "1@example.org"]) == 1
+    out, err = capsys.readouterr()
+    assert "does not apply to next" in out
+    assert f"branches: conflicts with next in patch 1/1, mm/a.c hunk 1: commit {conflicting[:12]}" in err
+
+
+def test_moved_definitions_are_told_in_place_of_the_other(repo: Repo, capsys: pytest.CaptureFixture[str]) -> None:
+    defines = "".join(line + "\n" for line in HEADER.split("\n") if line.startswith("#define"))
+    on_next(repo, {"include/range.h": HEADER.replace(defines, ""), "include/types.h": TYPES + defines}, "mm: move")
+    repo.commit({"include/range.h": edited("0x10\n", "0x10\n#define WALK_RETRY 0x20\n", HEADER)}, "mm: retry")
+    code, out, _ = check(capsys, "--tree", repo.path, "--branch", "next", posted(repo))
+    assert code == 1
+    assert "the WALK_* definitions moved to include/types.h" in out
+    assert "does not apply" not in out
+
+
+def test_a_series_for_another_tree_is_left_alone(repo: Repo, capsys: pytest.CaptureFixture[str]) -> None:
+    other = Repo(repo.path.parent / "tools")
+    other.commit({"ndctl/list.c": LINES}, "base")
+    other.commit({"ndctl/list.c": edited("line(30)", "better(30)")}, "list: better")
+    file = repo.path.parent / "tools.mbox"
+    file.write_bytes(other.raw("format-patch", "--stdout", "HEAD~1"))
+    code, out, err = check(capsys, "--tree", repo.path, "--branch", "next", file)
+    assert (code, out) == (0, "")
+    assert "branches: conflicts with next in patch 1/1, ndctl/list.c: it is not in the branch" in err
+
+
+@pytest.mark.parametrize(
+    ("prefix", "found"),
+    [
+        ("PATCH", 1),
+        ("PATCH next", 1),
+        ("PATCH -next v2", 1),
+        ("PATCH RESEND", 1),
+        ("PATCH net", 0),
+        ("ndctl PATCH", 0),
+        ("RFC PATCH", 0),
+        ("PATCH 6.1.y", 0),
+    ],
+)
+def test_a_subject_that_names_another_tree_is_believed(
+    repo: Repo, conflicting: str, capsys: pytest.CaptureFixture[str], prefix: str, found: int
+) -> None:
+    file = posted(repo)
+    file.write_bytes(file.read_bytes().replace(b"[PATCH]", f"[{prefix}]".encode()))
+    assert check(capsys, "--tree", repo.path, "--branch", "next", file)[0] == found
+    assert conflicting
+
+
+def unposted(repo: Repo, date: str) -> Path:
+    """A patch on top of one that nobody has, without a base; the branch is of the 25th."""
+    on_next(repo, {"mm/c.c": "other();\n"}, "mm: c")
+    repo.commit({"mm/a.c": edited("line(29)", "nobody_has(29)")}, "mm: nobody has it")
+    repo.commit({"mm/a.c": edited("line(30)", "better(30)", edited("line(29)", "nobody_has(29)"))}, "mm: better", date)
+    repo.git("branch", "-f", "main", "HEAD")
+    file = posted(repo)
+    raw = file.read_bytes()
+    file.write_bytes(
+        b"".join(line for line in raw.splitlines(True) if not line.startswith((b"base-commit:", b"index ")))
+    )
+    other = Repo(repo.path.parent / "fetched")
+    other.git("fetch", "-q", str(repo.path), "next:next")
+    return file
+
+
+@pytest.mark.parametrize(("date", "found"), [("2024-11-26T12:00:00+0000", 1), ("2024-12-26T12:00:00+0000", 0)])
+def test_nothing_is_in_the_way_and_the_base_is_not_known(
+    repo: Repo, capsys: pytest.CaptureFixture[str], date: str, found: int
+) -> None:
+    file = unposted(repo, date)
+    tree = repo.path.parent / "fetched"
+    code, out, err = check(capsys, "--tree", tree, "--branch", "next", file)
+    assert code == found, err
+    assert ("does not apply to next (patch 1/1, mm/a.c hunk 1); no base-commit says what it is for" in out) == bool(
+        found
+    )
+    assert "branches: conflicts with next in patch 1/1, mm/a.c hunk 1\n" in err
+    file.write_bytes(file.read_bytes().replace(b"---\n", b"---\nThis depends on a series of Rex.\n", 1))
+    assert check(capsys, "--tree", tree, "--branch", "next", file)[:2] == (0, "")

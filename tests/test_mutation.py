@@ -12,14 +12,18 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 from pages import Block, View, blocks, differences
+from series_pages import series_blocks, series_differences
 
 from reviewbot import registry
 from reviewbot.c.code import Code
+from reviewbot.dossier import Dossier, header_span
 from reviewbot.model import Severity
-from reviewbot.rule import Report, Rule
+from reviewbot.rule import Over, Report, Rule, SeriesReport
 
-RULES = registry.load()
+RULES = [rule for rule in registry.load() if rule.over is Over.CODE]
+SERIES_RULES = [rule for rule in registry.load() if rule.over is Over.SERIES]
 each_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+each_series_rule = pytest.mark.parametrize("rule", SERIES_RULES, ids=lambda rule: rule.name)
 
 # rules about code that documentation, tools and samples do not hold: no block of their pages lies there
 ANYWHERE = frozenset(
@@ -118,3 +122,40 @@ def test_every_word_that_a_rule_looks_for_is_needed_by_its_page(rule: Rule) -> N
         scrambled = "x" + word[-2::-1] + word[-1]
         text = re.sub(re.escape(word) + end, scrambled, registry.page(rule))
         assert noticed(rule, rule, blocks(rule.name, text)), word
+
+
+# -- rules over a series --------------------------------------------------------------------------------------------
+
+
+def told(rule: Rule, mutant: Rule) -> bool:
+    """A block of the page comes true with the rule and not with the mutant."""
+    found = series_blocks(rule.name, registry.page(rule))
+    return any(not series_differences(rule, block) and series_differences(mutant, block) for block in found)
+
+
+def mute(_: Dossier) -> Iterator[SeriesReport]:
+    yield from ()
+
+
+def loud(dossier: Dossier) -> Iterator[SeriesReport]:
+    """One report for each mail of the posting."""
+    for patch in (dossier.first, *dossier.series.patches):
+        yield SeriesReport(patch, header_span(patch), "something is wrong here")
+
+
+@each_series_rule
+def test_a_series_rule_that_finds_nothing_fails_every_marked_block_and_no_other(rule: Rule) -> None:
+    for block in series_blocks(rule.name, registry.page(rule)):
+        assert bool(series_differences(rule._replace(check=mute), block)) == block.marked, str(block)
+
+
+@each_series_rule
+def test_a_series_rule_that_finds_everything_fails_its_page(rule: Rule) -> None:
+    assert told(rule, rule._replace(check=loud))
+
+
+@each_series_rule
+def test_a_series_rule_for_later_kernels_only_or_of_another_severity_fails_its_page(rule: Rule) -> None:
+    assert told(rule, rule._replace(since=(99, 0)))
+    other = next(severity for severity in Severity if severity is not rule.severity)
+    assert told(rule, rule._replace(severity=other))

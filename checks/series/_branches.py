@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from reviewbot.base import find_base
 from reviewbot.dossier import Conflict, Dossier, Standing, header_span, line_span
-from reviewbot.model import BaseHow, LineKind, Patch, Series, Span
+from reviewbot.model import BaseHow, LineKind, Patch, Span
 
 _MACRO = re.compile(r"[ \t]*#[ \t]*define[ \t]+(\w+)(\()?")
 _TYPE = re.compile(r"(?:typedef[ \t]+)?(?:enum|struct|union)[ \t]+(\w+)[ \t]*\{")
@@ -19,14 +19,19 @@ _CONSTANT = re.compile(r"[ \t]+([A-Z][A-Z0-9_]+)[ \t]*(?:=[^=;]*)?,")
 # begins in the first column, with a type before the name: static inline int range_walk(
 _FUNCTION = re.compile(r"[A-Za-z_][\w \t*]{0,200}?[ \t*](\w+)(\()")
 
+# of what stands in the brackets of a subject
+_SAY_NO_TREE = frozenset(("", "resend", "resent", "repost", "rebase", "rebased", "fix", "bugfix", "trivial"))
 
-def is_held(series: Series) -> bool:
-    """The series is to go into a branch of today: it is no draft, and names no kernel that it is for."""
+
+def is_held(dossier: Dossier) -> bool:
+    """The series is to go into one of the branches: it is no draft, and its subject names no other kernel or tree."""
+    series = dossier.series
     first = series.cover or series.patches[0]
     subjects = [first.subject, *(patch.subject for patch in series.patches)]
-    if any(prefix.upper() == "RFC" for subject in subjects for prefix in subject.prefixes):
+    words = {prefix.lower().strip("-+/") for subject in subjects for prefix in subject.prefixes} - _SAY_NO_TREE
+    if "rfc" in words or find_base(None, subjects, ()).how is BaseHow.PREFIX:
         return False
-    return find_base(None, subjects, ()).how is not BaseHow.PREFIX
+    return all(any(word in standing.branch.lower() for standing in dossier.branches) for word in words)
 
 
 def place(dossier: Dossier, conflict: Conflict) -> tuple[Patch, Span]:

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections import Counter
+from functools import lru_cache
+from itertools import permutations
 
-from reviewbot.dossier import message_lines
+from reviewbot.dossier import message_lines, message_span
+from reviewbot.matching import changes
 from reviewbot.model import Address, Patch, Span
 
 _PERSON = re.compile(r"([^<>]{0,200})<\s*([^<>\s]{1,200})\s*>")
-_BARE = re.compile(r"([^\s<>@]{1,100}@[^\s<>@]{1,100})")
+_BARE = re.compile(r"([^<>@]{0,200}?)([^\s<>@]{1,100}@[^\s<>@]{1,100})")
 _COMMENT = re.compile(r"\([^()]{0,100}\)")
 _SUBADDRESS = re.compile(r"\+[^@]{1,100}@")
 _KINDS = frozenset({"reviewed", "acked", "tested"})
@@ -33,9 +36,10 @@ def kinds_of(name: str) -> frozenset[str]:
 
 def person_of(value: str) -> Address | None:
     """The person in a trailer's value; None where there is none."""
+    value = value[:500].replace("mailto:", "")
     if match := _PERSON.match(value):
         return Address(match[1].strip().strip("\"'").strip(), match[2])
-    return Address("", match[1]) if (match := _BARE.match(value.strip())) else None
+    return Address(match[1].strip(), match[2]) if (match := _BARE.match(value.strip())) else None
 
 
 def same_person(one: Address, other: Address) -> bool:
@@ -63,31 +67,53 @@ def _same_name(one: str, other: str) -> bool:
     mine, theirs = _name(one), _name(other)
     if not mine or not theirs:
         return False
+    if mine == theirs or _joined(mine) & _joined(theirs):
+        return True
     # one of them may give more names than the other
-    return mine == theirs or (min(len(mine), len(theirs)) > 1 and (mine <= theirs or theirs <= mine))
+    return min(len(mine), len(theirs)) > 1 and (mine <= theirs or theirs <= mine)
 
 
+@lru_cache(maxsize=1000)
+def _joined(name: frozenset[str]) -> frozenset[str]:
+    """As it is written in one word: adaranger, rangerada."""
+    return frozenset("".join(words) for words in permutations(name)) if len(name) <= 3 else frozenset()
+
+
+@lru_cache(maxsize=1000)
 def _name(name: str) -> frozenset[str]:
     plain = unicodedata.normalize("NFKD", _COMMENT.sub(" ", name[:200]))
     plain = "".join(sign for sign in plain if not unicodedata.combining(sign))
     return frozenset(_WORDS.findall(plain.casefold()))
 
 
-def trailer_lines(patch: Patch, name: str) -> Iterator[tuple[int, str]]:
-    """(line number in the mail's body, text) of each line of the message that begins with this trailer's name."""
-    wanted = f"{name.lower()}:"
+def trailer_span(patch: Patch, name: str, person: Address) -> Span | None:
+    """Where a person's trailer stands in a patch, best the one of this name; None where none does."""
+    found: Span | None = None
     for number, text in message_lines(patch):
-        if text[: len(wanted)].lower() == wanted:
-            yield number, text
+        said, colon, value = text[:500].partition(":")
+        if not colon or not kinds_of(said) or not (other := person_of(value.strip())) or not same_person(other, person):
+            continue
+        if said.lower() == name.lower():
+            return message_span(patch, number)
+        found = found or message_span(patch, number)
+    return found
 
 
-def trailer_span(patch: Patch, name: str, value: str) -> Span | None:
-    """A trailer of a patch; None where it does not stand in its mail's body."""
-    from reviewbot.dossier import message_span
+def code_changes(patch: Patch) -> Counter[str]:
+    """What a patch changes (`matching.changes`) without the lines of comments."""
+    return Counter({line: n for line, n in changes(patch).items() if not _REMARK.match(line)})
 
-    found = (number for number, text in trailer_lines(patch, name) if text[len(name) + 1 :].strip() == value)
-    number = next(found, None)
-    return None if number is None else message_span(patch, number)
+
+def skeleton(lines: Counter[str]) -> Counter[str]:
+    """Lines without their names: what has only been renamed is the same."""
+    found: Counter[str] = Counter()
+    for line, times in lines.items():
+        found[line[:1] + _WORD.sub("x", line[1:500])] += times
+    return found
+
+
+_REMARK = re.compile(r".(?:/\*|\*[ /]|\*$|//|#(?! ?(?:if|el|endif|define|undef|include))|\.\. )")
+_WORD = re.compile(r"\w+")
 
 
 def free_text(text: str) -> bool:

@@ -61,7 +61,7 @@ class _Sentence(NamedTuple):
     span: Span
 
 
-@series_rule(Severity.NOTE, id="HY11", words=("occi", "OCCI", "emantic patch", "EMANTIC", "spatch", "mPL", "mpl"))
+@series_rule(Severity.NOTE, id="HY11", words=("occi", "emantic patch", "spatch", "SmPL"))
 def check(dossier: Dossier) -> Iterator[SeriesReport]:
     """Patches of some size that say that coccinelle has made them."""
     series = dossier.series

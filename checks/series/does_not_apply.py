@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 
 from reviewbot.checks.series._branches import first_conflict, is_held, names, place
 
@@ -14,6 +15,7 @@ from reviewbot.rule import SeriesReport, series_rule
 
 # the tree knows what the series applies to: what is in the way must have come later
 _KNOWN = (BaseHow.DECLARED, BaseHow.BLOBS, BaseHow.COMMITS, BaseHow.HEAD)
+_FRESH = timedelta(days=7)
 # "depends on the series at", "on top of mm-unstable", "based on"
 _ELSEWHERE = re.compile(
     r"\b(?:depend(?:s|ing|ent|ency)?|prerequisites?|on top of|(?:re)?based (?:up)?on(?:to)?|applies to|against)\b",
@@ -25,14 +27,14 @@ _ELSEWHERE = re.compile(
 def check(dossier: Dossier) -> Iterator[SeriesReport]:
     """Once a series: what is in the way of the first branch, with the others below."""
     series, standings = dossier.series, dossier.branches
-    if not is_held(series) or not series.complete or series.partial_reroll or series.prerequisites:
+    if not is_held(dossier) or not series.complete or series.partial_reroll or series.prerequisites:
         return
     if not standings or any(standing.applies for standing in standings) or _is_elsewhere(series, standings):
         return
     if series.revision > 1 and any(standing.applied for standing in standings):
         return  # an earlier revision is in the branch, and this one will take its place
     standing, conflict = first_conflict(standings)
-    if conflict.cause is None and (_is_known(series) or _says_where(series)):
+    if conflict.cause is None and (_is_known(series) or _says_where(series) or _is_newer(series, standings)):
         return
     patch, span = place(dossier, conflict)
     others = [other for other in standings if other is not standing]
@@ -50,6 +52,12 @@ def check(dossier: Dossier) -> Iterator[SeriesReport]:
 
 def _is_known(series: Series) -> bool:
     return series.base.how in _KNOWN
+
+
+def _is_newer(series: Series, standings: Sequence[Standing]) -> bool:
+    """A branch was last fetched so long before the series was posted that it may be for what came in between."""
+    dates = [patch.mail.date for patch in series.patches if patch.mail.date]
+    return bool(dates) and any(standing.date and standing.date < max(dates) - _FRESH for standing in standings)
 
 
 def _is_elsewhere(series: Series, standings: Sequence[Standing]) -> bool:

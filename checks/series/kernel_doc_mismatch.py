@@ -13,11 +13,11 @@ from reviewbot.checks.series._kernel_doc import VARIADIC, Doc, bare, docs
 from reviewbot.c.code import Code
 from reviewbot.c.skeleton import Function, Statement, StatementKind
 from reviewbot.c.tokens import Comment, Kind, Token
-from reviewbot.model import Severity
+from reviewbot.model import Confidence, Severity
 from reviewbot.rule import Report, code_rule
 
 
-@code_rule(Severity.NOTE, id="HY09", words=("/**",))
+@code_rule(Severity.NOTE, id="HY09", words=("/**",), confidence=Confidence.HIGH)
 def check(code: Code) -> Iterator[Report]:
     """Comments that are seen from end to end, right above their function."""
     functions = _Functions(code)

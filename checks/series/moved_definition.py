@@ -15,7 +15,7 @@ from reviewbot.rule import SeriesReport, series_rule
 @series_rule(Severity.WARNING, id="HY05", needs="branches")
 def check(dossier: Dossier) -> Iterator[SeriesReport]:
     """Once for a commit, on the first hunk that it is in the way of."""
-    if not is_held(dossier.series):
+    if not is_held(dossier):
         return
     found: dict[str, tuple[Conflict, list[str]]] = {}
     for standing in dossier.branches:

@@ -25,10 +25,13 @@ _FEWEST, _PART = 2, 0.6
 _TOKEN = re.compile(r"\w+|[^\w\s]", re.A)
 _MACRO = re.compile(r"[ \t]*#[ \t]*define[ \t]+(\w+)", re.A)
 _HEAD = re.compile(
-    r"(?!(?:return|if|while|for|switch|else|case|goto)\b)(?:[A-Za-z_][^(=#;]{0,200}?(?<!\w))??(\w+)[ \t]*\(", re.A
+    r"(?!(?:return|if|while|for|switch|else|case|goto)\b)(?:[A-Za-z_][^(=#;]{0,200}?(?<!\w))??(\w++)[ \t]*+\(", re.A
 )
-_MEMBER = re.compile(r"[ \t]+(?!return\b|goto\b)[A-Za-z_][\w \t*]{0,200}?[ \t*](\w+)(?:\[[^\]]*\])?(?:[ \t]*:[ \t]*\w+)?[ \t]*;", re.A)
-_ENUM = re.compile(r"[ \t]+([A-Z][A-Z0-9_]+)(?:[ \t]*=[^;()]*)?,?[ \t]*$", re.A)
+_MEMBER = re.compile(
+    r"[ \t]++(?!return\b|goto\b)[A-Za-z_][\w \t*]{0,200}?[ \t*](\w++)(?:\[[^\]]*+\])?+(?:[ \t]*+:[ \t]*+\w++)?+[ \t]*+;",
+    re.A,
+)
+_ENUM = re.compile(r"[ \t]++([A-Z][A-Z0-9_]++)(?:[ \t]*+=[^;()]*+)?+,?+[ \t]*+$", re.A)
 _DISTINCT = re.compile(r"\w+_\w+|\w{10,}", re.A)
 
 
@@ -121,7 +124,7 @@ def _renames(series: Series) -> list[_Rename]:
                 news = [[] if is_comment(line.text) else _tokens(line.text) for line in added]
                 for line, tokens in zip(removed, olds, strict=True):
                     losing.update(set(tokens))
-                    reached.update(b for a, b in zip(tokens, tokens[1:], strict=False) if a in (">", "."))
+                    reached.update(token for n, token in enumerate(tokens) if _reached(tokens, n))
                     if tokens and (definition := _definition(line.text, diff.path)):
                         # the body says more than the declaration
                         known = definitions.get(definition)
@@ -147,6 +150,11 @@ def _renames(series: Series) -> list[_Rename]:
 
 def _tokens(text: str) -> list[str]:
     return _TOKEN.findall(without_comments(text))[:_LONG]
+
+
+def _reached(tokens: Sequence[str], n: int) -> bool:
+    """A token stands behind -> or a dot."""
+    return n > 0 and (tokens[n - 1] == "." or (tokens[n - 1] == ">" and n > 1 and tokens[n - 2] == "-"))
 
 
 def _differing(old: Sequence[str], new: Sequence[str]) -> set[tuple[str, str]]:
@@ -188,8 +196,7 @@ def _used(hits: Sequence[Hit], rename: _Rename) -> list[Hit]:
 def _fits(text: str, rename: _Rename) -> bool:
     tokens = _tokens(text)
     return any(
-        token == rename.old and (n > 0 and tokens[n - 1] in (".", ">")) == (rename.kind is _Kind.MEMBER)
-        for n, token in enumerate(tokens)
+        token == rename.old and _reached(tokens, n) == (rename.kind is _Kind.MEMBER) for n, token in enumerate(tokens)
     )
 
 

@@ -14,12 +14,12 @@ from reviewbot.model import FileDiff, Line, LineKind, Patch, Series, Severity
 from reviewbot.rule import SeriesReport, series_rule
 
 # Symbols that are asked for in one question to the tree.
-_MOST = 48
+_MOST = 24
 # EXPORT_SYMBOL_FOR_MODULES() names its users, the exports for KUnit are for tests.
 _EXPORT = re.compile(r"^[ \t]*EXPORT_SYMBOL(?:_NS)?(?:_GPL)?[ \t]*\([ \t]*(\w+)", re.A)
 # the head of a function at the margin: type and name, or the name alone below its type
-_HEAD = re.compile(r"^(?!(?:return|if|while|for|switch|else|case)\b)[A-Za-z_][^(=#]{0,200}?(?<![\w])(\w+)[ \t]*\(", re.A)
-_HEAD_ALONE = re.compile(r"^(\w+)[ \t]*\(", re.A)
+_HEAD = re.compile(r"^(?!(?:return|if|while|for|switch|else|case)\b)[A-Za-z_][^(=#]{0,200}?(?<!\w)(\w++)[ \t]*+\(", re.A)
+_HEAD_ALONE = re.compile(r"^(\w++)[ \t]*+\(", re.A)
 _HIDDEN = re.compile(r"\b(?:static|__weak|asmlinkage|typedef|__init|__visible)\b")
 _USERS = (".c", ".h", ".S", ".rs", ".y", ".l")
 

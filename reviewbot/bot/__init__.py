@@ -52,6 +52,7 @@ class Bot:
         self.consider()
         self.delivery.deliver()
         self.site.ledger.prune(self.site.now() - REMEMBERED)
+        self.intake.prune()
 
     def consider(self) -> None:
         """Look at every posting that is due. One that cannot be dealt with costs only itself."""

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from reviewbot.answers import Answer, read_answers
 from reviewbot.bot.answering import NO_COMMAND
 from reviewbot.bot.site import Event, Site
+from reviewbot.index import UNANSWERED, SeriesIndexError
 from reviewbot.ledger import AnswerState, LedgerError, MailRow
 from reviewbot.mail import declared_change_id, fold_title, has_diff, parse_subject
 from reviewbot.mime import header_text, parse_mail
@@ -81,11 +82,35 @@ class Intake:
                 if not self.site.ledger.add_place(known, name, arrival.place):
                     new.append(arrival)
         read = [found for arrival in new if (found := self._read(arrival))]
+        self._index(read)
         with self.site.ledger.transaction():
             for row, mail, place in read:
                 self._note_mail(row, mail, name, place)
             self.site.ledger.set_cursor(name, cursor, self.site.now())
         self.site.renew()
+
+    def _index(self, read: Sequence[tuple[MailRow, Mail, str]]) -> None:
+        """Before the ledger has them: what a pass that dies leaves undone is done by the next."""
+        wanted = [(row, mail) for row, mail, _ in read if row.reason is None or row.reason in UNANSWERED]
+        if self.site.index is None or not wanted:
+            return
+        try:
+            with self.site.index.transaction():
+                for row, mail in wanted:
+                    # the archive tells better than the sender's clock when it was sent: it was read right away
+                    self.site.index.add(mail._replace(date=row.arrived), row.arrived, self.site.now())
+        except SeriesIndexError as error:
+            # it can be made anew, and is no reason to answer nobody
+            self.site.index = None
+            self.site.trouble(error)
+
+    def prune(self) -> None:
+        """Forget the series that are in flight no more."""
+        if self.site.index is not None:
+            try:
+                self.site.index.prune(self.site.now() - REMEMBERED)
+            except SeriesIndexError as error:
+                self.site.trouble(error)
 
     def note(self, name: str, arrival: Arrival, *, considered: bool) -> None:
         """Note one mail of a source; one that is not to be considered is only known."""
@@ -93,6 +118,7 @@ class Intake:
             row, mail, place = found
             if self._is_taken(row.message_id, name, arrival):
                 return
+            self._index([found])
             with self.site.ledger.transaction():
                 if considered:
                     self._note_mail(row, mail, name, place)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from reviewbot.bot.archives import Archives
 from reviewbot.config import Config
+from reviewbot.index import Index
 from reviewbot.ledger import LEASE, Ledger, LedgerError, ledger_path
 from reviewbot.model import ReviewbotError
 from reviewbot.recipients import reply_settings
@@ -48,16 +49,18 @@ class Site:
         feeds: Mapping[str, Feed] | None = None,
         source: Source | None = None,
         tree: Tree | None = None,
+        index: Index | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         replay: bool = False,
         via: Collection[str] = (),
         failed: Mapping[str, ReviewbotError] | None = None,
     ) -> None:
-        """`via` are the lists that surely have what `source` has.
+        """`via` are the lists that surely have what `source` has. What comes in is put into `index`, too.
 
         A `replay` reads nothing that is new, sees of a server only what was noted, and takes every mail for approved.
         """
         self.config, self.ledger, self.rules, self.tree = config, ledger, rules, tree
+        self.index = index  # of series in flight; None where there is none, or it was found to be broken
         self.feeds = feeds or {}
         self.archives = Archives(ledger, self.feeds, known_only=replay)
         self.source: Source = source or self.archives

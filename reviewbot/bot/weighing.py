@@ -18,6 +18,7 @@ from reviewbot.base import find_base
 from reviewbot.bot.answering import Answering
 from reviewbot.bot.archives import parse
 from reviewbot.bot.site import Site
+from reviewbot.dossier import Dossier
 from reviewbot.engine import review
 from reviewbot.finding import Finding, Review
 from reviewbot.ledger import FindingState, MailState, Outgoing, Posting, Row, Seen
@@ -40,7 +41,7 @@ from reviewbot.policy import (
 from reviewbot.recipients import Per, ReplySettings, recipients
 from reviewbot.reply import Earlier, History, fingerprints_of, make_replies, message_id, serialise, target_of
 from reviewbot.revisions import find_series
-from reviewbot.selection import FOLDED, IGNORED, PREEXISTING, folded, select
+from reviewbot.selection import FOLDED, IGNORED, PREEXISTING, RESOLVED, folded, select
 
 _DAY = timedelta(days=1)
 # A mail that claims to be so much older or newer than its arrival has a wrong date.
@@ -284,7 +285,13 @@ class Weighing:
                     files = self.site.tree.files(found.commit)
             except ReviewbotError as error:
                 self.site.trouble(error)
-        return review(series, self.site.rules, None, files)
+        return review(series, self.site.rules, None, files, None, self._dossier(series, arrived))
+
+    def _dossier(self, series: Series, arrived: datetime) -> Dossier:
+        """What rules over a series are given."""
+        index = self.site.index
+        flight = None if index is None else lambda: index.flight(series, arrived, self.site.trouble)
+        return Dossier(series, flight=flight)
 
     def _fixed(self, posting: Posting, chosen: Review, said: Mapping[str, str]) -> tuple[Row, ...]:
         """Findings that were mailed for an earlier revision, are gone, and were not told to be."""
@@ -320,7 +327,7 @@ class Weighing:
 
     def record(self, weighed: Weighed, chosen: Review) -> None:
         posting = weighed.posting
-        sayable = [f for f in chosen.findings if not f.preexisting and _sayable(f)]
+        sayable = [f for f in chosen.findings if not f.preexisting and f.resolved_by is None and _sayable(f)]
         seen = [
             Seen(f.fingerprint, f.rule, f.severity, f.span.path[:500], f.function, f.message[:500]) for f in sayable
         ]
@@ -367,7 +374,7 @@ def _gone(news: News, series: Series) -> frozenset[int]:
 
 def _silence(chosen: Review) -> Verdict:
     """Why a review says nothing."""
-    hidden = [finding for finding in chosen.findings if not finding.preexisting]
+    hidden = [finding for finding in chosen.findings if not finding.preexisting and finding.resolved_by is None]
     whys = [finding.why_not_shown or "" for finding in hidden]
     for reason, begin in (
         (Reason.ALREADY_SAID, "already said"),
@@ -380,8 +387,11 @@ def _silence(chosen: Review) -> Verdict:
             return Verdict(reason, f"{count(len(said), 'finding')}: {said[0]}"[:200])
     if any(why in ("low confidence", "severity") for why in whys):
         return Verdict(Reason.BELOW_MINIMUM, f"{count(len(hidden), 'finding')} below the list's minimum")
+    resolved = [f.why_not_shown for f in chosen.findings if (f.why_not_shown or "").startswith(RESOLVED)]
     old = sum(finding.why_not_shown == PREEXISTING for finding in chosen.findings)
-    return Verdict(Reason.NOTHING_FOUND, f"{count(old, 'finding')} from before the patches" if old else "")
+    told = [f"{count(len(resolved), 'finding')} {resolved[0]}"] if resolved else []
+    told += [f"{count(old, 'finding')} from before the patches"] if old else []
+    return Verdict(Reason.NOTHING_FOUND, ", ".join(told))
 
 
 def count(number: int, what: str) -> str:

@@ -20,7 +20,7 @@ from reviewbot.config import Config
 from reviewbot.finding import Fault, Finding, Review
 from reviewbot.mail import local_series
 from reviewbot.model import InputError, Patch, ReviewbotError, Series
-from reviewbot.output.text import also_at, clean, entries, fault_place, place, rule_failed
+from reviewbot.output.text import also_at, clean, entries, fault_place, place, rule_failed, sentence
 
 if TYPE_CHECKING:
     from reviewbot.source.commits import Repository
@@ -73,4 +73,4 @@ def _line(entry: Finding | Fault) -> str:
         return f"{fault_place(entry)}: ERROR: {clean(entry.message)} [reviewbot/{name}]"
     also = f" (also at {also_at(entry.places)})" if entry.places else ""
     where = place(entry.span, entry.patch.mail).rpartition(":")[0]
-    return f"{where}: {entry.severity.upper()}: {clean(entry.message)}{also} [{clean(entry.rule)}]"
+    return f"{where}: {entry.severity.upper()}: {sentence(entry)}{also} [{clean(entry.rule)}]"

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from reviewbot.commands.common import (
@@ -23,6 +24,8 @@ from reviewbot.commands.common import (
     settle_baseline,
     show,
     tell_forecast,
+    try_branches,
+    wanted_branches,
     watched,
 )
 from reviewbot.config import Config
@@ -33,6 +36,7 @@ from reviewbot.rule import Rule
 
 if TYPE_CHECKING:
     from reviewbot.source.commits import Commits, Repository
+    from reviewbot.tree import Tree
 
 # What can only be meant as a file, so that git need not be asked whether it is a branch, too.
 _FILES = (".patch", ".diff", ".mbox", ".mbx", ".eml", ".txt")
@@ -112,11 +116,13 @@ def review_mails(
     """The reviews of series that were read from mails."""
     reviews = []
     with open_tree(args, config) as tree:
+        branches = wanted_branches(args, config, tree)
         for series in found:
             if series.missing:
                 lacking = f"missing {numbers(series.missing)} of {series.expected}"
                 say(args, f"warning: {lacking} of '{series.subject}': the rest is reviewed")
-            reviews.append(run_review(args, config, find_ground(args, tree, series), rules))
+            ground = try_branches(find_ground(args, tree, series), tree, branches)
+            reviews.append(run_review(args, config, ground, rules))
     return reviews
 
 
@@ -188,10 +194,30 @@ def review_series(
         say(args, f"note: {warning}")
     say(args, f"base: {describe_base(series.base)}" if series.base.commit else "base: none, the first commit is a root")
     files = repository.files(series)
-    reviewed = run_review(args, config, Ground(series, files), rules, only, repository)
+    with _as_tree(args, config, repository) as tree:
+        ground = try_branches(Ground(series, files), tree, wanted_branches(args, config, tree), series.base.commit)
+        reviewed = run_review(args, config, ground, rules, only, repository)
     for lost in files.lost:
         say(args, f"warning: {lost}: the diff alone is reviewed there")
     return reviewed
+
+
+@contextmanager
+def _as_tree(args: argparse.Namespace, config: Config, repository: Repository) -> Iterator[Tree | str | None]:
+    """The repository as one that series are applied to; None where no branch of it is named."""
+    if not config.branches and not getattr(args, "branches", None):
+        yield None
+        return
+    from reviewbot.tree import Tree
+
+    try:
+        tree = Tree.open(repository.git_dir)
+    except InputError as error:
+        say(args, f"warning: {error}: whether it applies to branches is not looked at")
+        yield str(error)
+        return
+    with tree:
+        yield tree
 
 
 # -- both -----------------------------------------------------------------------------------------

@@ -11,10 +11,12 @@ import os
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from reviewbot import registry
-from reviewbot.config import Config, index_path
+from reviewbot.config import Config, index_path, parse_span
+from reviewbot.dossier import Needs
 from reviewbot.engine import review
 from reviewbot.finding import NO_TREE, NOT_APPLIED, TOO_LARGE, NotRun, Review
 from reviewbot.model import Base, BaseHow, ConfigError, InputError, ReviewbotError, Series, Severity
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from reviewbot.baseline import Baseline
     from reviewbot.commands.gather import Around
     from reviewbot.config import TreeFile
+    from reviewbot.dossier import Standing
     from reviewbot.source.commits import CommitFiles, Repository
     from reviewbot.tree import Files, Tree
 
@@ -140,6 +143,67 @@ def find_ground(args: argparse.Namespace, tree: Tree | str | None, series: Serie
     return Ground(series, tree.files(found.commit))
 
 
+def wanted_branches(args: argparse.Namespace, config: Config, tree: Tree | str | None) -> tuple[str, ...]:
+    """The branches that series are to be tried on, of those that the tree has; says once which it has not."""
+    if not hasattr(args, "branches"):
+        return ()
+    named = args.branches or ()
+    if tree is None or isinstance(tree, str):
+        if named and tree is None:
+            say(args, "warning: --branch needs --tree: whether it applies is not looked at")
+        return ()
+    from reviewbot.branches import find_branch
+
+    found: list[str] = []
+    for name in dict.fromkeys((*config.branches, *named)):
+        try:
+            if find_branch(tree, name):
+                found.append(name)
+                continue
+            why = f"no branch '{name}' in '{tree.directory}'"
+        except ReviewbotError as error:
+            why = str(error)
+        say(args, f"warning: {why}: whether it applies there is not looked at")
+    return tuple(found)
+
+
+def try_branches(ground: Ground, tree: Tree | str | None, names: Sequence[str], base: str | None = None) -> Ground:
+    """The series, to be tried on branches as well; `base` is what it applies to where no tree has found it."""
+    if not names or tree is None or isinstance(tree, str):
+        return ground
+    from reviewbot.commands.gather import Around
+    from reviewbot.tree import Files
+
+    commit = ground.files.commit if isinstance(ground.files, Files) else base
+    return ground._replace(around=(ground.around or Around())._replace(tree=tree, commit=commit, branches=names))
+
+
+def _tell_standings(args: argparse.Namespace, series: Series, standings: Sequence[Standing]) -> None:
+    """One line for a person: which branches take a series, which have it, and where the others refuse it."""
+    total = len(series.patches)
+    takes: list[str] = []
+    has: list[str] = []
+    said: list[str] = []
+    for standing in standings:
+        some = f" (it has {numbers(standing.applied)}/{series.expected} already)" if standing.applied else ""
+        if not standing.applies:
+            first = standing.conflicts[0]
+            because = f": {first.because}" if first.because else ""
+            said.append(
+                f"conflicts with {standing.branch}{some} in patch {first.patch}/{series.expected}, {first.at}{because}"
+            )
+        elif len(standing.applied) == total:
+            has.append(standing.branch)
+        else:
+            takes.append(f"{standing.branch}{some}")
+    if has:
+        said.insert(0, f"is already in {', '.join(has)}")
+    if takes:
+        said.insert(0, f"applies to {', '.join(takes)}")
+    if said:
+        say(args, f"branches: {'; '.join(said)}")
+
+
 def describe_base(base: Base, said: str = "declared") -> str:
     """The commit and how it was found, the version and what tells it."""
     version = "v{}.{}".format(*base.version) if base.version else "the newest kernel"
@@ -248,7 +312,9 @@ def run_review(
     """
     from reviewbot.commands.gather import Around, gather
 
-    around = ground.around or Around(tell=lambda text: say(args, text))
+    around = ground.around or Around()
+    if around.tell is None:
+        around = around._replace(tell=lambda text: say(args, text))
     dossier = gather(ground.series, around._replace(files=ground.files, index_file=_index(config)))
     with watched(args) as update:
         total = len(ground.series.patches)
@@ -256,6 +322,8 @@ def run_review(
         reviewed = review(ground.series, rules, only, ground.files, progress, dossier)
     reviewed = reviewed._replace(not_run=(*reviewed.not_run, *_lacking(args, ground)))
     _tell_cut(args, reviewed)
+    if not args.quiet and dossier.has(Needs.BRANCHES):
+        _tell_standings(args, ground.series, dossier.branches)
     if any("reviewbot:" in text for patch in ground.series.patches for text in (patch.message, patch.notes)):
         for refusal in refused_suppressions(ground.series, known_names(registry.load(config.rules)) | set(config.tool)):
             say(args, f"warning: {refusal}")
@@ -466,3 +534,22 @@ def parse_numbers(text: str, expected: int) -> tuple[int, ...]:
             raise InputError(f"no patch {part.strip()} in a series of {expected}")
         chosen.extend(range(start, end + 1))
     return tuple(dict.fromkeys(chosen))
+
+
+# Before all mail that is archived anywhere.
+_FIRST = datetime(1970, 6, 1, tzinfo=UTC)
+
+
+def parse_when(text: str | None, option: str) -> datetime | None:
+    """'2026-01-31', '2026-01-31T12:00', '30d' (ago) -> that time; None for None. Raises InputError for what is none."""
+    if text is None:
+        return None
+    try:
+        if (span := parse_span(text)) is not None:
+            return max(datetime.now(UTC) - span, _FIRST)
+        when = datetime.fromisoformat(text)
+        return max(when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC), _FIRST)
+    except OverflowError:
+        return _FIRST
+    except ValueError as error:
+        raise InputError(f"{option}: not a time: '{text}', such as 2026-01-31 or 30d is expected") from error

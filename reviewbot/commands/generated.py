@@ -167,6 +167,7 @@ _FILES_READ = (
     ("~/.config/reviewbot/config.toml", "The user's configuration, in TOML. `reviewbot config show` lists all of it."),
     (".reviewbot.toml", "A tree's own, at its top: it may only select and ignore rules."),
     ("~/.local/state/reviewbot/ledger.sqlite", "What was seen and sent."),
+    ("~/.local/state/reviewbot/index.sqlite", "What series in flight touch."),
 )
 _EXAMPLES = (
     ("reviewbot check", "Review the commits that upstream does not have."),

@@ -18,6 +18,8 @@ from reviewbot.commands.common import (
     run_review,
     say,
     show,
+    try_branches,
+    wanted_branches,
 )
 from reviewbot.commands.gather import Around
 from reviewbot.config import Config
@@ -58,7 +60,8 @@ def load_series(args: argparse.Namespace, config: Config, tree: Tree | str | Non
         say(args, f"note: v{series.newest} is known: <{found.newest}>, --latest reviews it")
     if found.trouble:
         say(args, f"note: cannot look for newer revisions: {found.trouble}")
-    return ground._replace(around=Around(source, found.raws, tell=lambda text: say(args, text)))
+    ground = ground._replace(around=Around(source, found.raws, tell=lambda text: say(args, text)))
+    return try_branches(ground, tree, wanted_branches(args, config, tree))
 
 
 def fetch_thread(args: argparse.Namespace, config: Config) -> tuple[Source, list[bytes], str]:

@@ -17,10 +17,11 @@ from pathlib import Path
 from reviewbot.bot import Bot
 from reviewbot.bot.site import Site
 from reviewbot.commands.common import choose_rules, open_tree, say
-from reviewbot.commands.watch import end_lease, only_one, open_feeds, print_error, print_event
-from reviewbot.config import Config
+from reviewbot.commands.watch import end_lease, only_one, open_feeds, open_index, print_error, print_event
+from reviewbot.config import Config, index_path
+from reviewbot.index import Index
 from reviewbot.ledger import FindingState, Ledger, MailState, Outgoing, ledger_path
-from reviewbot.model import InputError, NotFoundError, TemporaryError
+from reviewbot.model import InputError, NotFoundError, ReviewbotError, TemporaryError
 from reviewbot.output.text import clean
 from reviewbot.policy import Reason
 from reviewbot.send import open_transport
@@ -181,10 +182,13 @@ def _approve(args: argparse.Namespace, config: Config, path: str) -> int:
         for feed in feeds.values():
             stack.callback(feed.close)
         tree = stack.enter_context(open_tree(args, config))
+        broken: list[ReviewbotError] = []
         bot = Bot(Site(
             config, ledger, rules=choose_rules(args, config), transport=lambda: open_transport(config.send),
             tell=print_event, feeds=feeds, tree=None if isinstance(tree, str) else tree, failed=failed,
+            index=open_index(stack, broken, lambda: Index(index_path(config))),
         ))  # fmt: skip
+        bot.site.troubles += broken
         ledger.release_dead(datetime.now(UTC))
         bot.delivery.deliver([mail.message_id for mail in mails], at_once=True)
         left = [

@@ -15,7 +15,7 @@ from pathlib import Path
 from reviewbot.commands.common import choose_rules, open_tree, parse_numbers, run_review, say
 from reviewbot.commands.lore import load_series
 from reviewbot.config import Config
-from reviewbot.model import InputError, TemporaryError
+from reviewbot.model import InputError, ReviewbotError, TemporaryError
 from reviewbot.recipients import reply_settings
 from reviewbot.reply import make_replies, write_mbox
 from reviewbot.rule import Rule
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
         reviewed = run_review(args, config, ground, rules, only)
     mails = make_replies(reviewed, settings)
     if not mails:
-        some = any(not finding.preexisting for finding in reviewed.shown)
+        some = any(not finding.preexisting and finding.resolved_by is None for finding in reviewed.shown)
         say(args, f"no reply: {'nobody can be written to' if some else 'there is nothing to say'}")
     elif args.output is None:
         write_mbox(mails, sys.stdout.buffer)
@@ -66,7 +66,7 @@ def _send(args: argparse.Namespace, config: Config, rules: Sequence[Rule]) -> in
     from reviewbot.bot.site import Site
     from reviewbot.commands.lore import fetch_thread
     from reviewbot.commands.queue import describe
-    from reviewbot.commands.watch import end_lease, only_one, print_error, print_event
+    from reviewbot.commands.watch import end_lease, only_one, print_error, print_event, read_index
     from reviewbot.ledger import Ledger, MailState, ledger_path
     from reviewbot.mime import parse_mail
     from reviewbot.policy import Mode, Reason, is_list
@@ -87,10 +87,12 @@ def _send(args: argparse.Namespace, config: Config, rules: Sequence[Rule]) -> in
         if holder is not None or (holder := ledger.lease(now)) is not None:
             raise TemporaryError(f"a pass is at it ({holder}): try again when it is done")
         stack.callback(end_lease, ledger)
+        broken: list[ReviewbotError] = []
         bot = Bot(Site(
             config, ledger, rules=rules, transport=lambda: open_transport(config.send), tell=print_event,
-            source=source, tree=None if isinstance(tree, str) else tree,
+            source=source, tree=None if isinstance(tree, str) else tree, index=read_index(stack, broken, config),
         ))  # fmt: skip
+        bot.site.troubles += broken
         if not isinstance(source, MboxSource):
             # an archive has it, so it is public, on every list it went to; a file proves nothing
             mail = next(mail for raw in raws if (mail := parse_mail(raw)).message_id == name)

@@ -21,8 +21,9 @@ from typing import Self
 from reviewbot.bot import Bot
 from reviewbot.bot.checks import post_checks
 from reviewbot.bot.site import Event, Site
-from reviewbot.commands.common import choose_rules, open_tree, say
-from reviewbot.config import Config, parse_span
+from reviewbot.commands.common import choose_rules, open_tree, parse_when, say
+from reviewbot.config import Config, index_path
+from reviewbot.index import Index, SeriesIndexError
 from reviewbot.ledger import Ledger, LedgerError, MailState, ledger_path
 from reviewbot.model import ConfigError, InputError, ReviewbotError
 from reviewbot.output.text import clean
@@ -32,8 +33,6 @@ from reviewbot.source.feed import Arrival, EpochFeed, Feed, LoreFeed
 
 # An archive that took mails in long after they were sent (an import) tells no arrival: then the Date: is taken.
 _IMPORT = timedelta(days=60)
-# Before all mail that is archived anywhere.
-_FIRST = datetime(1970, 6, 1, tzinfo=UTC)
 _DATE = re.compile(rb"^date:[ \t]*([^\r\n]{1,100})", re.I | re.M)
 
 
@@ -42,7 +41,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
     rules = choose_rules(args, config)
     if not config.source:
         raise ConfigError("no archive to watch is configured: [source.NAME] with git or lore, and list")
-    since, until = _when(args.since, "--since"), _when(args.until, "--until")
+    since, until = parse_when(args.since, "--since"), parse_when(args.until, "--until")
     if until and not since:
         raise InputError("--until needs --since")
     if since and until and until <= since:
@@ -54,17 +53,20 @@ def run(args: argparse.Namespace, config: Config) -> int:
         feeds, failed = open_feeds(config, Path(path).parent)
         for feed in feeds.values():
             stack.callback(feed.close)
+        broken: list[ReviewbotError] = []
         if since or until or args.dry_run:
             replay = since is not None
             printer = _Rehearsal(replay=replay)
             if not replay and not os.path.exists(path):
                 say(args, "note: there is no ledger yet, so only what comes is new: --since 30d looks at what came")
             ledger = stack.enter_context(Ledger(":memory:") if replay else Ledger.copy(path))
+            index = open_index(stack, broken, lambda: Index(":memory:") if replay else Index.copy(index_path(config)))
             clock = Clock() if replay else None
             bot = Bot(Site(
                 config, ledger, rules=rules, transport=Rehearsal, tell=printer.tell, feeds=feeds, tree=tree,
-                now=clock or _now, replay=replay, failed=failed,
+                index=index, now=clock or _now, replay=replay, failed=failed,
             ))  # fmt: skip
+            bot.site.troubles += broken
             if clock:
                 play(bot, clock, feeds, since, until)
             else:
@@ -83,12 +85,14 @@ def run(args: argparse.Namespace, config: Config) -> int:
                 say(args, f"note: another pass is at it ({other}): nothing is done")
                 return 0
             stack.callback(end_lease, ledger)
-            if broken := ledger.check(quick=True):
-                raise LedgerError(f"ledger '{path}' is damaged, nothing is sent: {broken[0]}")
+            if damage := ledger.check(quick=True):
+                raise LedgerError(f"ledger '{path}' is damaged, nothing is sent: {damage[0]}")
+            index = open_index(stack, broken, lambda: Index(index_path(config)))
             bot = Bot(Site(
                 config, ledger, rules=rules, transport=lambda: open_transport(config.send), tell=print_event,
-                feeds=feeds, tree=tree, failed=failed,
+                feeds=feeds, tree=tree, index=index, failed=failed,
             ))  # fmt: skip
+            bot.site.troubles += broken
             number = ledger.begin_pass(_now())
             trouble = "died"
             try:
@@ -105,6 +109,21 @@ def run(args: argparse.Namespace, config: Config) -> int:
         for each in bot.site.troubles:
             print_error(each)
         return max((each.exit_code for each in bot.site.troubles), default=0)
+
+
+def open_index(stack: ExitStack, troubles: list[ReviewbotError], open_it: Callable[[], Index]) -> Index | None:
+    """The index of series in flight, which a pass can do without; why it cannot be opened goes to `troubles`."""
+    try:
+        return stack.enter_context(open_it())
+    except SeriesIndexError as error:
+        troubles.append(error)
+        return None
+
+
+def read_index(stack: ExitStack, troubles: list[ReviewbotError], config: Config) -> Index | None:
+    """As `open_index`, to be read alone; None where there is none yet."""
+    path = index_path(config)
+    return open_index(stack, troubles, lambda: Index(path, readonly=True)) if os.path.exists(path) else None
 
 
 def end_lease(ledger: Ledger) -> None:
@@ -306,18 +325,3 @@ def _time(arrival: Arrival) -> datetime:
         return date.astimezone(UTC) if timedelta() < arrival.arrived - date < _IMPORT else arrival.arrived
     except (ValueError, TypeError, OverflowError):
         return arrival.arrived
-
-
-def _when(text: str | None, option: str) -> datetime | None:
-    """'2026-01-31', '2026-01-31T12:00', '30d' (ago) -> that time; None for None."""
-    if text is None:
-        return None
-    try:
-        if (span := parse_span(text)) is not None:
-            return max(_now() - span, _FIRST)
-        when = datetime.fromisoformat(text)
-        return max(when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC), _FIRST)
-    except OverflowError:
-        return _FIRST
-    except ValueError as error:
-        raise InputError(f"{option}: not a time: '{text}', such as 2026-01-31 or 30d is expected") from error

@@ -15,7 +15,7 @@ from reviewbot.finding import TOO_LARGE, Fault, Finding, Review
 from reviewbot.model import Confidence, Severity, SpanKind
 from reviewbot.output.json import dump
 from reviewbot.output.spots import fault_rule, page_url, said_of_fault, shortened
-from reviewbot.output.text import Screen, also_at, clean, counts, entries, place
+from reviewbot.output.text import Screen, also_at, clean, counts, entries, place, sentence
 
 _STATUS = {Severity.ERROR: "fail", Severity.WARNING: "warn", Severity.NOTE: "pass", Severity.INFO: "pass"}
 # Characters of a code line; b4 does not cut it.
@@ -83,7 +83,7 @@ def _finding(finding: Finding, screen: Screen) -> dict[str, str]:
 
 def _text(finding: Finding) -> str:
     also = f" (also at {also_at(finding.places)})" if finding.places else ""
-    return shortened(f"{place(finding.span, finding.patch.mail)}: {clean(finding.message)}{also}")
+    return shortened(f"{place(finding.span, finding.patch.mail)}: {sentence(finding)}{also}")
 
 
 def _fault(fault: Fault) -> dict[str, str]:

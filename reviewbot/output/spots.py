@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from reviewbot.finding import Fault, Finding, Review
 from reviewbot.model import Change, FileDiff, Line, Mail, Patch, Span, SpanKind
-from reviewbot.output.text import Screen, clean, fault_place, place, rule_failed
+from reviewbot.output.text import Screen, clean, fault_place, place, rule_failed, sentence
 from reviewbot.selection import folded
 
 # Characters of a message: no rule writes longer ones, a foreign tool might.
@@ -130,7 +130,7 @@ def inside(path: str) -> str:
 
 def said(finding: Finding, spot: Spot) -> str:
     """The message, harmless on a terminal, with the place in front where the spot does not show it."""
-    message = shortened(clean(finding.message))
+    message = shortened(sentence(finding))
     return message if spot.span else f"{shortened(place(finding.span, finding.patch.mail))}: {message}"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reviewbot.finding import Fault, Finding, Review
-from reviewbot.output.text import Screen, also_at, clean, entries, fault_place, place, rule_failed
+from reviewbot.output.text import Screen, also_at, clean, entries, fault_place, place, rule_failed, sentence
 
 
 def render(reviews: Sequence[Review], screen: Screen) -> str:  # noqa: ARG001 - every format is called alike
@@ -22,5 +22,5 @@ def _line(entry: Finding | Fault) -> str:
         name = "rule-failed" if rule_failed(entry) else "unreadable-diff"
         return f"{fault_place(entry)}: error: {clean(entry.message)} [reviewbot/{name}]"
     also = f" (also at {also_at(entry.places)})" if entry.places else ""
-    message = f"{entry.severity}: {clean(entry.message)}{also} [{clean(entry.rule)}]"
+    message = f"{entry.severity}: {sentence(entry)}{also} [{clean(entry.rule)}]"
     return f"{place(entry.span, entry.patch.mail)}: {message}"

@@ -103,6 +103,12 @@ def rule_failed(fault: Fault) -> bool:
     return fault.rule is not None
 
 
+def sentence(finding: Finding) -> str:
+    """The message, harmless, and that it does not hold to the end of the series."""
+    resolved = "" if finding.resolved_by is None else f" (patch {finding.resolved_by} of the series resolves it)"
+    return clean(finding.message) + resolved
+
+
 def also_at(places: Iterable[Span]) -> str:
     """`mm/foo.c:40, 52; mm/bar.c:3`; '' for no places."""
     lines: dict[str, list[int]] = {}

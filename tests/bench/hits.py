@@ -18,11 +18,11 @@ from pathlib import Path
 from common import archive, arguments, raw_mails, review_mail, table
 
 from reviewbot.c.code import Code, Fragment
-from reviewbot.engine import run_rule
 from reviewbot.mail import has_diff
 from reviewbot.mime import parse_mail
 from reviewbot.model import Change, FileDiff, InputError, Line, LineKind
 from reviewbot.registry import evidence, load
+from reviewbot.reports import run_rule
 from reviewbot.rule import Over, Rule
 
 # the kernel that the recorded numbers are of
@@ -50,9 +50,7 @@ def of_tree(top: Path, rules: Sequence[Rule]) -> Iterator[tuple[str, str]]:
         for name in sorted(names):
             path = os.path.relpath(os.path.join(directory, name), top)
             mine = [
-                rule
-                for rule in rules
-                if rule.over is Over.CODE and rule.holds_for(VERSION) and rule.scope.covers(path)
+                rule for rule in rules if rule.over is Over.CODE and rule.holds_for(VERSION) and rule.scope.covers(path)
             ]
             if not name.endswith((".c", ".h")) or not mine:
                 continue

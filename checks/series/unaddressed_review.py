@@ -1,0 +1,336 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A reviewer's remark on an earlier revision was not taken up: the line is unchanged, and nobody has said why"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from reviewbot.checks.series._changelog import heading
+from reviewbot.checks.series._trailers import kinds_of, person_of, same_person
+from reviewbot.dossier import Asks, Dossier, History, Remark, Revision, Stance, line_span, message_lines, message_span
+from reviewbot.matching import became, match_patches
+from reviewbot.model import Address, FileDiff, Line, LineKind, Mail, Patch, Series, Severity, Span
+from reviewbot.rule import SeriesReport, series_rule
+
+# One posting's reports: who has ignored more than that is told so in a word.
+_MOST = 10
+# Changed lines around the quoted one that must be as they were: what a reviewer misses is added near it.
+_ABOVE, _BELOW = 3, 2
+_ALIKE = 60  # characters with which a remark begins that is made several times
+_FEWEST = 2  # words that say something
+_LONG = 60  # lines of a paragraph
+# Revisions that are looked through, the newest first.
+_BACK = 6
+_LINK = "https://lore.kernel.org/r/"
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+class _Open(NamedTuple):
+    """A remark that nothing was done about."""
+
+    revision: Revision
+    remark: Remark
+    patch: Patch  # of the posting under review
+    span: Span
+    agreed: Mail | None  # in which the author says that he will
+
+
+@series_rule(Severity.NOTE, id="HY07", needs="history", rerolls=True)
+def check(dossier: Dossier) -> Iterator[SeriesReport]:
+    """The remarks on the revision before, then those on older ones that nobody has come back to."""
+    history = dossier.history
+    if history is None:
+        return
+    found = list(_open(history))
+    for one in found[:_MOST]:
+        more = f"{len(found) - _MOST} more remarks were not taken up" if one is found[_MOST - 1 : _MOST] else ""
+        yield _report(one, history.this.series, more)
+
+
+def _report(one: _Open, series: Series, more: str) -> SeriesReport:
+    remark = one.remark
+    what = "line" if remark.line else "sentence"
+    where = remark.path or "the message"
+    label = _label(one.revision.series)
+    notes = [f"{_LINK}{remark.mail.message_id}"]
+    if one.agreed:
+        notes.append(f"the author agreed in {_LINK}{one.agreed.message_id}")
+    if more:
+        notes.append(more)
+    return SeriesReport(
+        one.patch,
+        one.span,
+        f"{label}: {remark.mail.sender.name or remark.mail.sender.email} on {where}: '{remark.text}'. "
+        f"The {what} is unchanged in v{series.revision} and the changelog does not mention it",
+        notes=tuple(notes),
+        identity=(remark.mail.message_id, remark.quoted.strip()),
+    )
+
+
+def _label(series: Series) -> str:
+    return f"{'RFC ' if _is_rfc(series) else ''}v{series.revision}"
+
+
+def _is_rfc(series: Series) -> bool:
+    return any(prefix.upper() == "RFC" for patch in series.patches for prefix in patch.subject.prefixes)
+
+
+def _open(history: History) -> Iterator[_Open]:
+    series = history.this.series
+    when = min((patch.mail.date or _NEVER for patch in series.patches), default=_NEVER)
+    seen: set[tuple[str, int, str]] = set()
+    later: list[Revision] = []  # those between it and the one under review
+    for revision in reversed(history.revisions[max(0, history.at - _BACK) : history.at]):
+        wanted = [remark for remark in revision.remarks if _in_time(remark.mail, when) and _is_open(remark)]
+        if wanted and _label(revision.series) != _label(series):
+            pairs = match_patches(revision.series.patches, series.patches)
+            patches = {patch.index: patch for patch in revision.series.patches}
+            looked = set(_looked(revision, later, when))
+            text = _News(revision.series, series)
+            for remark in wanted:
+                old = patches.get(remark.patch)
+                if old is None or _content(remark, revision, when) or (remark.mail.sender, old.index) in looked:
+                    continue
+                for new in became(pairs, old):
+                    if new.mail.message_id == old.mail.message_id:
+                        continue  # it was not sent again
+                    key = (remark.mail.sender.email.lower(), new.index, remark.text[:_ALIKE].lower())
+                    span = _span(remark, old, new)
+                    if span is None or key in seen or _approved(remark, new) or text.mentions(remark, new):
+                        continue
+                    seen.add(key)
+                    yield _Open(revision, remark, new, span, _agreed(remark))
+                    break
+        later.append(revision)
+
+
+def _in_time(mail: Mail, when: datetime) -> bool:
+    return mail.date is None or mail.date < when
+
+
+# -- what was said of it --------------------------------------------------------------------------------------------
+
+
+def _is_open(remark: Remark) -> bool:
+    """It wants something, and what was answered to it, if anything, is that it will be done."""
+    if remark.asks is Asks.NOTHING or len(_WORD.findall(remark.text)) < _FEWEST:
+        return False
+    last: Stance | None = None
+    for answer in remark.answers:
+        if answer.stance is Stance.WITHDRAWS:
+            return False
+        if answer.by_author:
+            last = answer.stance
+        elif answer.stance is Stance.ARGUES:
+            return False
+    return last in (None, Stance.AGREES)
+
+
+def _agreed(remark: Remark) -> Mail | None:
+    return next((answer.mail for answer in remark.answers if answer.by_author and answer.stance is Stance.AGREES), None)
+
+
+_CONDITION = re.compile(
+    r"\b(?:with (?:that|this|those|these|the|it)\b|fixed|other than|apart from|besides|except|otherwise|after|once|if you"
+    r"|address|assuming|provided|minor|nits?\b|unless)",
+    re.I,
+)
+
+
+def _content(remark: Remark, revision: Revision, when: datetime) -> bool:
+    """The reviewer has given the patch a tag since."""
+    who, said = remark.mail.sender, remark.mail.date or _NEVER
+    for trailer in revision.series.followups:
+        if trailer.patch not in (0, remark.patch) or not kinds_of(trailer.name) & {"reviewed", "acked"}:
+            continue
+        person = person_of(trailer.value)
+        if person is None or not same_person(person, who):
+            continue
+        mail = next((r.mail for r in revision.replies if r.mail.message_id == trailer.source), None)
+        if mail is None or mail.message_id != remark.mail.message_id:
+            if mail is not None and (mail.date or _NEVER) > said:
+                return True
+        elif not any(_CONDITION.search(line) for line in mail.body if not line.startswith(">")):
+            return True
+    return False
+
+
+def _looked(revision: Revision, later: Sequence[Revision], when: datetime) -> Iterator[tuple[Address, int]]:
+    """Who had something to say of a later revision of a patch of this one: it is on him to come back to what he said."""
+    for other in later:
+        pairs = match_patches(revision.series.patches, other.series.patches)
+        before = defaultdict[int, list[int]](list)
+        for pair in pairs:
+            if pair.old and pair.new:
+                before[pair.new.index].append(pair.old.index)
+        for reply in other.replies:
+            if _in_time(reply.mail, when):
+                yield from ((reply.mail.sender, index) for index in before[reply.patch])
+
+
+def _approved(remark: Remark, new: Patch) -> bool:
+    """The patch bears the reviewer's tag."""
+    people = (person_of(trailer.value) for trailer in new.trailers if kinds_of(trailer.name) & {"reviewed", "acked"})
+    return any(person is not None and same_person(person, remark.mail.sender) for person in people)
+
+
+# -- whether it is as it was ----------------------------------------------------------------------------------------
+
+
+def _span(remark: Remark, old: Patch, new: Patch) -> Span | None:
+    """Where the quoted line stands now; None where it, or what is around it, is another."""
+    if remark.line is None:
+        return _sentence(remark, old, new)
+    for diff in old.files:
+        if diff.path == remark.path:
+            found = _unchanged(remark, diff, new)
+            return line_span(*found) if found else None
+    return None
+
+
+def _sentence(remark: Remark, old: Patch, new: Patch) -> Span | None:
+    """The same of a line of the commit message: its paragraph must be what it was."""
+    if not any(number == remark.place for number, _ in message_lines(old)) or _TRAILER.match(remark.quoted):
+        return None
+    wanted = _paragraph(old, remark.place)
+    for number, text in message_lines(new):
+        if text.strip() == remark.quoted.strip() and _paragraph(new, number) == wanted:
+            return message_span(new, number)
+    return None
+
+
+def _paragraph(patch: Patch, place: int) -> str:
+    """The paragraph of a mail's line, white space squeezed."""
+    body = patch.mail.body
+    first = last = place - 1
+    while first > 0 and place - first < _LONG and body[first - 1].strip():
+        first -= 1
+    while last + 1 < len(body) and last - place < _LONG and body[last + 1].strip():
+        last += 1
+    return " ".join(" ".join(body[first : last + 1]).split())
+
+
+_TRAILER = re.compile(r"\s*(?:[A-Z][A-Za-z-]{1,30}: |---)")
+
+
+def _unchanged(remark: Remark, old: FileDiff, new: Patch) -> tuple[FileDiff, Line] | None:
+    assert remark.line
+    before = _changes(old, remark.line)
+    at = next(n for n, line in enumerate(before) if line.message_line == remark.line.message_line)
+    wanted = [_text(line) for line in before[max(0, at - _ABOVE) : at + _BELOW + 1]]
+    middle = min(at, _ABOVE)
+    for diff in new.files:
+        if diff.path != old.path:
+            continue
+        for line in _same(diff, remark.line):
+            after = _changes(diff, line)
+            here = next(n for n, other in enumerate(after) if other.message_line == line.message_line)
+            if here < middle:
+                continue
+            if [_text(one) for one in after[max(0, here - _ABOVE) : here + _BELOW + 1]] == wanted:
+                return diff, line
+    return None
+
+
+def _changes(diff: FileDiff, at: Line) -> list[Line]:
+    """The lines that a file's diff changes, and one more."""
+    return [
+        line
+        for hunk in diff.hunks
+        for line in hunk.lines
+        if line.message_line == at.message_line or line.kind is not LineKind.CONTEXT
+    ]
+
+
+def _same(diff: FileDiff, wanted: Line) -> list[Line]:
+    text = _text(wanted)
+    return [line for hunk in diff.hunks for line in hunk.lines if _text(line) == text][:50]
+
+
+def _text(line: Line) -> str:
+    return f"{line.kind}{line.text.rstrip()}"
+
+
+# -- whether it is mentioned ----------------------------------------------------------------------------------------
+
+_WORD = re.compile(r"[A-Za-z_][\w-]{2,60}")
+_NAME = re.compile(r"\b(?:\w*[a-z0-9]_\w+|\w+_[A-Za-z0-9]\w*|[a-z]+[A-Z]\w+|[A-Z][A-Z0-9]{3,}|\w{3,}(?=\())")
+_EMPTY = frozenset(
+    """
+    the and for that this with from not but are was were will would should could can you your our its it's have has had here
+    there then than they them their what when where which while who why how into onto over under also just only more most
+    some any all one two new old use used using uses add added adds remove removed fix fixed fixes change changed changes make
+    made makes move moved need needs needed please think like see same other may might must does did done don't doesn't
+    isn't patch patches series version code line lines function functions instead rather better good nice comment comments
+    review feedback suggested suggestion per based int char void struct static const return null bool unsigned long size
+    """.split()
+)
+
+
+class _News:
+    """What a posting says that the earlier one did not: its changelogs and messages in items, each as its words."""
+
+    def __init__(self, old: Series, new: Series) -> None:
+        texts = [old.cover.text] if old.cover else []
+        texts += [f"{patch.message}\n{patch.notes}" for patch in old.patches]
+        self._old = {" ".join(line.split()) for text in texts for line in text.split("\n")}
+        self._cover = list(self._items(_changelog(new.cover.text))) if new.cover else []
+        self._patches: dict[int, list[frozenset[str]]] = {}
+        self._messages: dict[int, list[frozenset[str]]] = {}
+
+    def _items(self, text: str) -> Iterator[frozenset[str]]:
+        item: list[str] = []
+        for line in text.split("\n"):
+            if item and _ITEM.match(line):
+                yield frozenset(item)
+                item = []
+            if " ".join(line.split()) not in self._old and not _STAT.match(line):
+                item += [_stem(word) for word in _WORD.findall(line[:1000])]
+        if item:
+            yield frozenset(item)
+
+    def mentions(self, remark: Remark, new: Patch) -> bool:
+        """The changelog has a name of the remark or its line, or several of its words; the message, to a question."""
+        if new.index not in self._patches:
+            notes = f"{new.notes}\n\n{_changelog(new.message) if _has_changelog(new.message) else ''}"
+            self._patches[new.index] = list(self._items(notes))
+            self._messages[new.index] = list(self._items(new.message))
+        names = {_stem(name) for text in (remark.quoted, remark.words, *remark.code) for name in _NAME.findall(text[:2000])}
+        if remark.function:
+            names.add(_stem(remark.function))
+        words = {_stem(word) for word in _WORD.findall(remark.words)} - _EMPTY
+        reviewer = {_stem(word) for word in _WORD.findall(remark.mail.sender.name)}
+        for item in (*self._cover, *self._patches[new.index]):
+            if item & names or len(item & words) >= (1 if item & reviewer else 2):
+                return True
+        told = self._messages[new.index] if remark.asks is Asks.ANSWER or remark.line is None else ()
+        return any(len(item & (words | names)) >= 2 for item in told)
+
+
+_ITEM = re.compile(r"\s*(?:[-*+o•]|\(?\d{1,2}[.)]) |\s*$")
+_STAT = re.compile(r"\s*\S[^|]{0,200}\|\s+(?:\d+|Bin)\b|\s*(?:create|delete|rename) ")
+
+
+def _has_changelog(text: str) -> bool:
+    return any(heading(line) for line in text.split("\n"))
+
+
+def _changelog(text: str) -> str:
+    """What stands below the first words that begin a changelog; all of a text that has none."""
+    lines = text.split("\n")
+    at = next((n for n, line in enumerate(lines) if heading(line)), 0)
+    return "\n".join(lines[at:])
+
+
+def _stem(word: str) -> str:
+    low = word.lower().strip("-_")
+    if "_" in low or len(low) < 5:
+        return low
+    for end in ("ations", "ation", "ings", "ing", "ed", "es", "s"):
+        if low.endswith(end) and len(low) - len(end) >= 4:
+            return low[: -len(end)]
+    return low

@@ -38,6 +38,7 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python tests/bench/archive.py
 	$(BIN)/python tests/bench/lore.py
 	$(BIN)/python tests/bench/diff.py
+	$(BIN)/python tests/bench/index.py
 	$(BIN)/python tests/bench/limits.py
 	$(if $(LINUX),$(BIN)/python tests/bench/checkpatch.py --linux $(LINUX))
 	$(if $(LINUX_GIT),$(BIN)/python tests/bench/tree.py --git $(LINUX_GIT))

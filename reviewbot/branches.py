@@ -12,13 +12,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from time import monotonic
 from typing import NamedTuple
 
 from reviewbot.config import REF_NAME
 from reviewbot.dossier import Commit, Conflict, Standing
 from reviewbot.git import GitError, glimpse, run
+from reviewbot.ground import read_commit
 from reviewbot.mail import fold_title
 from reviewbot.model import Change, FileDiff, Hunk, LineKind, Mail, Patch, Series
 from reviewbot.tree import MAX_SEARCH, MAX_TEXT, Refused, Search, Tree, apply_hunks, broken, decode
@@ -445,15 +446,7 @@ class _Branch:
 
     def _commit(self, name: str) -> Commit:
         """A commit of the branch with its title."""
-        words = ("rev-list", "--no-walk", "--encoding=UTF-8", "--format=tformat:%ct%x00%s", name, "--")
-        date, _, title = next(
-            (line for line in self._effort.lines(*words, size=100_000) if b"\0" in line), b""
-        ).partition(b"\0")
-        try:
-            when = datetime.fromtimestamp(int(date), UTC) if date else None
-        except (OverflowError, ValueError, OSError):
-            when = None
-        return Commit(name, decode(title), when)
+        return read_commit(self._tree.raw_commit(name)) or Commit(name, "")
 
     def _cause(self, path: str, absent: Sequence[str], between: Sequence[str]) -> _Cause | None:
         """The newest commit that removed a line which the branch's file has no more, else that put one in between."""

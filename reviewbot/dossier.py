@@ -49,7 +49,8 @@ class Asks(StrEnum):
 class Stance(StrEnum):
     """How an answer stands to the remark."""
 
-    AGREES = "agrees"  # "will do", and no more
+    PROMISES = "promises"  # "will do", "done", and no more
+    AGREES = "agrees"  # "right", and no more
     ARGUES = "argues"  # explains, objects, asks back
     WITHDRAWS = "withdraws"  # the reviewer: "fair enough"
     INSISTS = "insists"  # the reviewer: anything else
@@ -366,6 +367,8 @@ def function_of(diff: FileDiff, line: Line) -> str | None:
             match = _HEAD.match(text)
             if match and not text.rstrip().endswith(";"):
                 return match[1]
+            if text.startswith(("struct ", "enum ", "union ")) and text.rstrip().endswith("{"):
+                return None
     match = _HEAD.match(hunk.section)
     return match[1] if match else None
 

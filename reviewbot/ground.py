@@ -74,7 +74,7 @@ class TreeGround:
     def commit(self, name: str) -> Commit | None:
         """A commit by its hash, which may be short; None where there is none, or several."""
         try:
-            return _commit(self._files.tree.raw_commit(name))
+            return read_commit(self._files.tree.raw_commit(name))
         except GitError:
             return None
 
@@ -108,13 +108,13 @@ class CommitGround:
             return None
         where = commit or self._base
         if where is None:
-            return {word: () for word in words}  # the first commit is a root: there is nothing before it
+            return dict.fromkeys(words, ())  # the first commit is a root: there is nothing before it
         return grep(self._repository.directory, where, words, paths, own=True)
 
     def commit(self, name: str) -> Commit | None:
         """A commit by its hash, which may be short; None where there is none, or several."""
         try:
-            return _commit(self._repository.raw_commit(name))
+            return read_commit(self._repository.raw_commit(name))
         except GitError:
             return None
 
@@ -155,13 +155,14 @@ class CommitGround:
 
 
 def find_ground(series: Series, files: Files | CommitFiles | None) -> TreeGround | CommitGround | None:
-    """The tree below a series, of the files that it is reviewed with; None where there are none. Nothing is read yet."""
+    """The tree below a series, of the files that it is reviewed with; None where there are none. Reads nothing."""
     if isinstance(files, Files):
         return TreeGround(files)
     return CommitGround(files, series) if isinstance(files, CommitFiles) else None
 
 
-def _commit(raw: Object | None) -> Commit | None:
+def read_commit(raw: Object | None) -> Commit | None:
+    """A commit as git keeps it; None where there is none."""
     if raw is None:
         return None
     head, _, message = raw.data.partition(b"\n\n")

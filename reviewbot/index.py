@@ -27,7 +27,7 @@ from reviewbot.ledger import is_shared
 from reviewbot.mail import declared_change_id, fold_title, has_diff, make_patch, parse_subject
 from reviewbot.model import Mail, Patch, ReviewbotError, Series, Subject
 from reviewbot.policy import Reason
-from reviewbot.touches import Touch, bits, compares_names, few, touches
+from reviewbot.touches import Bit, Touch, bits, compares_names, few, touches
 
 T = TypeVar("T")
 
@@ -292,10 +292,10 @@ class Index:
             return False
         date = int(_sent(mail, arrived, now).timestamp())
         patch = make_patch(mail, subject.counter or 1) if diff else None
+        touched, claimed = (list(touches(patch)), list(bits(patch))) if patch else ([], [])
         with self.transaction():
             number = self._add_mail(mail, subject, patch, date)
-            if patch is not None:
-                self._add_patch(number, patch, date)
+            self._add_patch(number, touched, claimed, date)
         return True
 
     def _add_mail(self, mail: Mail, subject: Subject, patch: Patch | None, date: int) -> int:
@@ -322,8 +322,8 @@ class Index:
             fold_title(subject.title), subject.full[:_LONGEST], date,
         )  # fmt: skip
 
-    def _add_patch(self, mail: int, patch: Patch, date: int) -> None:
-        for touch in touches(patch):
+    def _add_patch(self, mail: int, touched: Sequence[Touch], claimed: Sequence[Bit], date: int) -> None:
+        for touch in touched:
             self._do("INSERT OR IGNORE INTO path (path) VALUES (?)", touch.path)
             path = int(self._one("SELECT id FROM path WHERE path = ?", touch.path)[0])
             number = self._do(
@@ -336,7 +336,7 @@ class Index:
             )
         self._db.executemany(
             "INSERT OR IGNORE INTO claim VALUES (?, ?, ?, ?)",
-            [(one.bit, one.flag, one.path, mail) for one in bits(patch)],
+            [(one.bit, one.flag, one.path, mail) for one in claimed],
         )
 
     def prune(self, before: datetime) -> int:

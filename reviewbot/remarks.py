@@ -117,7 +117,7 @@ _REQUEST = re.compile(
 _OPTIONAL = re.compile(
     r"\b(?:no need to (?:change|respin|resend|repost|re-?spin)|up to you|feel free|just (?:curious|wondering|thinking|noting|fyi)"
     r"|not a (?:blocker|big deal|show ?stopper)|no big deal|(?:don'?t|do not|no) (?:feel|have) (?:a |any |too )?strong(?:ly)?"
-    r"|not (?:too )?(?:sure|asking|worth|for this)|as is\b|is fine|are fine|fine (?:as|with|by) |in (?:the|a) (?:future|follow)"
+    r"|not (?:too )?(?:sure|asking|worth|for this)|as is\b|as it stands|is fine|are fine|fine (?:as|with|by) |in (?:the|a) (?:future|follow)"
     r"|follow-?up|follow-?on|later (?:patch|on|series|time)|(?:separate|different) (?:patch|series|change)|for now|(?:doesn'?t|does not) apply (?:here|to th)|out of scope|not related|unrelated"
     r"|pre-?existing|existing (?:code|issue|problem|bug)|(?:i|you|we) (?:already|later|now) (?:see|saw|found|noticed|fix)|i see (?:that|it|now|you)"
     r"|ah,|ahh?\b|oh,|never ?mind|nm\b|ignore (?:me|this|that)|scratch that|answer(?:ed|ing)? my(?:self| own)|if you (?:want|like|prefer|respin"
@@ -145,7 +145,7 @@ _DO = (
 )
 _DID = (
     r"(?:done|fixed|changed|added|removed|dropped|updated|moved|renamed|cleaned|addressed|corrected|switched|converted|adjusted"
-    r"|replaced|deleted|reworked|modified|simplified|folded|squashed|used)"
+    r"|replaced|deleted|reworked|modified|simplified|folded|squashed)"
 )
 _PROMISE = re.compile(
     r"\b(?:(?:will|i'?ll|let me|going to|we'?ll|can|should) (?:\w+ly |also |just )?" + _DO + r"\b|done\b|fixed\b|(?:i|i've|have|now|is|was) "
@@ -176,7 +176,7 @@ def stance(text: str, to: Asks) -> Stance:
     if words > _LONG or _DISAGREES.search(text):
         return Stance.ARGUES
     if _PROMISE.search(text):
-        return Stance.AGREES
+        return Stance.PROMISES
     if to is Asks.ANSWER or words > _SHORT:
         return Stance.ARGUES  # "Yes." tells what was asked for
     return Stance.AGREES if _AGREES.search(text) else Stance.ARGUES
@@ -286,10 +286,15 @@ _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[\"'(]?[A-Z`])")
 _POLITE_START = re.compile(r"(?:hi|hello|hey|thanks|thank you|sorry)\b[^.!?]{0,40}[.!?,]?$", re.I)
 
 
+_PROPOSAL = re.compile(r"(?:perhaps|maybe|probably)\b", re.I)
+
+
 def telling(text: str) -> str:
-    """The sentence that asks or proposes, at most some hundred characters."""
+    """All of it where it is short, else the sentence that asks or proposes, cut."""
+    if len(text) <= _TEXT:
+        return text
     sentences = [one for one in _SENTENCE.split(text) if one and not _POLITE_START.match(one)]
-    chosen = next((one for one in sentences if _REQUEST.search(one)), None)
+    chosen = next((one for one in sentences if _PROPOSAL.match(one) or _REQUEST.search(one)), None)
     chosen = chosen or next((one for one in sentences if "?" in one), None) or (sentences[0] if sentences else text)
     if len(chosen) < _TEXT // 5 and sentences and chosen is not sentences[-1]:
         chosen = f"{chosen} {sentences[sentences.index(chosen) + 1]}"

@@ -549,11 +549,24 @@ class Verdict:
         said = {(id(entry), key[1:]) for entry, key, _ in first.reports} if first else set()
         if first is None or not all((id(one.entry), one.made.key[1:]) in said for one in group):
             return  # what is seen here is not what the finding was made of
-        for change in changes:
-            run = last if change == changes[-1] else self._run(track, rule, patch, change)
-            if run is None or (run.code.abstained and not first.code.abstained):
+        # what has changed in their functions is looked at first: mostly it is that
+        places = {id(one.entry) for one in group}
+        near = {n for e, _, report in first.reports if id(e) in places for n in self._near(track, first, report, patch)}
+        begin = [one.entry for one in group]
+        for some in ([n for n in changes if n in near], changes):
+            for change in some:
+                run = last if change == changes[-1] else self._run(track, rule, patch, change)
+                if run is None or (run.code.abstained and not first.code.abstained):
+                    return
+                self._match(track, patch, change, run, said, [one for one in group if not one.by])
+            if all(one.by or (id(one.entry), one.made.key[1:]) in at for one in group):
                 return
-            self._match(track, patch, change, run, said, [one for one in group if not one.by])
+            for one, entry in zip(group, begin, strict=True):
+                one.entry = one.entry if one.by else entry
+
+    def _near(self, track: _Track, run: _Run, report: Report, patch: int) -> set[int]:
+        weave, _ = track.weave
+        return _changing(weave, run.code, report, patch) if weave else set()
 
     def _match(
         self,
@@ -735,7 +748,7 @@ class Verdict:
                 said[key] += 1
                 if new.pop((id(entry), key[1:]), None) is None or state not in causes or entry.added == state:
                     continue
-                if state not in turns and _within(weave, run.code, report, state):
+                if state not in turns and state in _changing(weave, run.code, report, state):
                     continue  # the patch's own review has seen this function
                 if (finding := self._blamed(weave, rule, run.code, report, key, said[key] - 1, state)) is not None:
                     yield finding
@@ -912,19 +925,23 @@ def _same_again(diff: FileDiff, line: Line) -> Line | None:
     return found[0] if len(found) == 1 else None
 
 
-def _within(weave: _Weave, code: Code, report: Report, patch: int) -> bool:
-    """A patch has changed something in the function of a report."""
+def _changing(weave: _Weave, code: Code, report: Report, patch: int) -> set[int]:
+    """The patches that change something in the function of a report, which stands in the file behind a patch.
+
+    None of them where it stands in no function.
+    """
     function = code.function_of(report.at[0])
-    state = weave.state(patch)
     if function is None or not function.statements:
-        return False
+        return set()
+    state = weave.state(patch)
     first = min([function.statements[0].span[0], *(token.line for token in function.header if token.line >= 0)])
-    last = function.statements[-1].span[1]
+    end = state[min(function.statements[-1].span[1], len(state) - 1)]
+    found: set[int] = set()
     inside = False
     for line in weave.lines:
         inside = inside or line is state[first]
-        if inside and patch in (line.added, line.removed):
-            return True
-        if line is state[min(last, len(state) - 1)]:
+        if inside:
+            found |= {line.added, line.removed or 0}
+        if line is end:
             break
-    return False
+    return found

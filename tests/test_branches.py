@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from reviewbot import branches as module
 from reviewbot.branches import find_branch, standings
 from reviewbot.cli import main
 from reviewbot.dossier import Standing
+from reviewbot.git import glimpse
 from reviewbot.model import Series
 from reviewbot.tree import Tree
 
@@ -421,6 +423,49 @@ def test_a_path_is_nothing_but_a_path(repo: Repo, path: str) -> None:
     assert not [file for file in repo.path.rglob("*") if "stolen" in file.name]
 
 
+def test_what_a_repository_configures_is_not_minded_and_not_run(repo: Repo) -> None:
+    series = one(repo, {"include/range.h": edited("0x10\n", "0x10\n#define WALK_RETRY 0x20\n", HEADER)})
+    defines = "".join(line + "\n" for line in HEADER.split("\n") if line.startswith("#define"))
+    cause = on_next(
+        repo, {"include/range.h": HEADER.replace(defines, ""), "include/types.h": TYPES + defines}, "mm: move"
+    )
+    ran = repo.path.parent / "ran"
+    (repo.path / ".git/info").mkdir(exist_ok=True)
+    (repo.path / ".git/info/attributes").write_text("* diff=odd\n")
+    for key, value in {
+        "diff.external": f"touch {ran}",
+        "diff.odd.textconv": f"touch {ran}; cat",
+        "diff.odd.command": f"touch {ran}",
+        "color.ui": "always",
+        "diff.noprefix": "true",
+        "diff.renames": "copies",
+        "diff.relative": "true",
+        "log.showSignature": "true",
+        "gpg.program": f"touch {ran}",
+        "core.pager": f"touch {ran}",
+    }.items():
+        repo.git("config", key, value)
+    (conflict,) = stands(repo, series).conflicts
+    assert conflict.cause
+    assert (conflict.cause.id, conflict.moved_to) == (cause, "include/types.h")
+    assert not ran.exists()
+
+
+def test_what_git_prints_is_cut_where_it_is_too_much_or_takes_too_long(repo: Repo) -> None:
+    top = str(repo.path)
+    assert glimpse(top, "rev-parse", "HEAD", seconds=10, size=100) == (
+        f"{repo.git('rev-parse', 'HEAD')}\n".encode(),
+        True,
+    )
+    assert glimpse(top, "cat-file", "blob", "HEAD:mm/a.c", seconds=10, size=7) == (b"\tline(1", False)
+    assert glimpse(top, "rev-parse", "--verify", "nothing", seconds=10, size=100) is None
+    assert glimpse(top, "cat-file", "--batch", seconds=10, size=100, given=b"nothing\n") == (b"nothing missing\n", True)
+    begin = time.monotonic()
+    os.mkfifo(repo.path / "never")
+    assert glimpse(top, "hash-object", "never", seconds=0.5, size=100) == (b"", False)
+    assert time.monotonic() - begin < 10
+
+
 def test_much_of_it_ends(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [f"mm/f{n}.c" for n in range(200)]
     repo.commit(dict.fromkeys(names, LINES), "mm: many")
@@ -589,7 +634,6 @@ def unposted(repo: Repo, date: str) -> Path:
     on_next(repo, {"mm/c.c": "other();\n"}, "mm: c")
     repo.commit({"mm/a.c": edited("line(29)", "nobody_has(29)")}, "mm: nobody has it")
     repo.commit({"mm/a.c": edited("line(30)", "better(30)", edited("line(29)", "nobody_has(29)"))}, "mm: better", date)
-    repo.git("branch", "-f", "main", "HEAD")
     file = posted(repo)
     raw = file.read_bytes()
     file.write_bytes(

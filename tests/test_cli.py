@@ -265,7 +265,7 @@ def test_json_has_the_keys_of_the_design(run: Any, bad: Path) -> None:
     (finding,) = [found for found in document["findings"] if found["shown"]]
     assert set(finding) - {"places"} == set(
         """rule severity confidence shown why_not_shown message fingerprint preexisting patch location related
-        suggestion fixable""".split()
+        suggestion fixable notes resolved_by""".split()
     )
     assert list(finding["patch"]) == ["index", "message_id", "subject", "commit"]
     assert list(finding["location"]) == ["kind", "path", "line", "column", "end_line", "end_column", "text"]

@@ -577,6 +577,7 @@ def test_what_the_tree_s_own_file_leaves_out_is_said_and_does_not_change_the_for
             "ignored",
             "said by mmap-lock/direct-mmap-sem",
             "folded",
+            "low confidence",  # the Signed-off-by: of the first commit stands below a ---
         }
     world.write(".reviewbot.toml", 'ignore = ["newer/rule"]\n')
     done = world.run("reviewbot", "check")

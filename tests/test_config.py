@@ -54,6 +54,23 @@ def test_every_setting_is_read(file: Path) -> None:
     )
 
 
+def test_branches_are_the_users_and_no_trees(file: Path) -> None:
+    names = (
+        "mm-unstable",
+        "linux-next/master",
+        "refs/remotes/akpm/mm-new",
+        "next-20241125",
+        "v6.12",
+        "0123abcd",
+        "a+b_c",
+    )
+    file.write_text(f"branches = {list(names)}")
+    assert load_config(str(file)).branches == names
+    assert load_config(str(file), ["branches=mm-stable, x/y"]).branches == ("mm-stable", "x/y")
+    with pytest.raises(ConfigError, match=r"'branches' in '\.reviewbot\.toml' line 1 is not for a tree to set"):
+        load_config(str(file), (), TreeFile(".reviewbot.toml", "branches = ['x']"))
+
+
 def test_what_is_not_set_has_its_default(file: Path) -> None:
     file.write_text("[reply]\nbudget = 3\n")
     assert load_config(str(file)) == Config(reply=ReplyConfig(budget=3))
@@ -285,6 +302,11 @@ def test_a_time_is_a_number_and_a_letter() -> None:
             "'policy.opted-out' in 'FILE': 'Ann <",
         ),
         ("[policy]\nmaintainers = ['nobody']", "'policy.maintainers' in 'FILE': 'nobody' is no mail address"),
+        ("branches = ['mm-unstable', '--all']", "'branches' in 'FILE': '--all' is no name of a branch"),
+        ("branches = ['a..b']", "'branches' in 'FILE': 'a..b' is no name of a branch"),
+        ("branches = ['HEAD^{/x}']", "'branches' in 'FILE': 'HEAD^{/x}' is no name of a branch"),
+        ("branches = ['']", "'branches' in 'FILE': '' is no name of a branch"),
+        ("branches = 'mm-unstable'", "'branches' in 'FILE' must be a list of strings"),
         ("[policy]\nbots = ['bot']", "'policy.bots' in 'FILE': 'bot' is no mail address"),
         ("[policy]\nwait = '8d'", "'policy.wait' must be less than 'policy.max-age'"),
         ("[list.'a@example.org']\nwait = '7d'", "'list.\"a@example.org\".wait' must be less than 'policy.max-age'"),

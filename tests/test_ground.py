@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -18,7 +19,6 @@ from typing import Any
 import pytest
 from git_world import World, make_world
 
-from reviewbot import git as git_module
 from reviewbot import ground as ground_module
 from reviewbot.dossier import Commit, Dossier, Hit
 from reviewbot.git import GitError, output
@@ -122,7 +122,9 @@ def test_a_file_is_had_before_the_first_and_behind_the_last_patch(world: World, 
 
 
 @BOTH
-@pytest.mark.parametrize("path", ["", "mm", "/etc/passwd", "../x", "mm/walk.c\n", "mm/walk.c\0", "a" * 5000, "mm/\udc80", "-x"])
+@pytest.mark.parametrize(
+    "path", ["", "mm", "/etc/passwd", "../x", "mm/walk.c\n", "mm/walk.c\0", "a" * 5000, "mm/\udc80", "-x"]
+)
 def test_a_path_that_is_none_is_not_there(world: World, kind: Any, path: str) -> None:
     with kind(world) as ground:
         assert ground.before(path) is None
@@ -220,7 +222,9 @@ def test_a_sparse_work_tree_is_no_smaller_answer(world: World) -> None:
     assert len(found["range_first"]) == 4
 
 
-def test_the_work_tree_is_read_where_it_is_the_commit_and_only_then(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_work_tree_is_read_where_it_is_the_commit_and_only_then(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[str | None] = []
     real = ground_module._lines
 
@@ -276,7 +280,20 @@ def test_paths_are_names_and_endings_and_nothing_else(world: World, paths: list[
 
 
 @pytest.mark.parametrize(
-    "word", ["", "-e", "--open-files-in-pager=touch x", "a b", "a\nb", "a\0b", "x.*", "1a", "\u00e4", "a" * 201, "-f/etc/passwd"]
+    "word",
+    [
+        "",
+        "-e",
+        "--open-files-in-pager=touch x",
+        "a b",
+        "a\nb",
+        "a\0b",
+        "x.*",
+        "1a",
+        "\u00e4",
+        "a" * 201,
+        "-f/etc/passwd",
+    ],
 )
 def test_what_is_no_identifier_is_not_asked_for(world: World, word: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ground_module, "output", None)  # nothing is run
@@ -380,7 +397,14 @@ def test_a_file_that_cannot_be_read_makes_the_answer_unknown(world: World) -> No
 
 def test_nothing_that_a_repository_configures_is_run(world: World) -> None:
     ran = world.top.parent / "ran"
-    for key in ("filter.x.clean", "filter.x.process", "filter.x.smudge", "core.fsmonitor", "core.pager", "diff.x.textconv"):
+    for key in (
+        "filter.x.clean",
+        "filter.x.process",
+        "filter.x.smudge",
+        "core.fsmonitor",
+        "core.pager",
+        "diff.x.textconv",
+    ):
         world.git("config", key, f"touch {ran}; cat")
     for key, value in {"filter.x.required": "true", "grep.patternType": "perl", "grep.column": "true"}.items():
         world.git("config", key, value)
@@ -432,7 +456,7 @@ def test_another_commit_can_be_asked(world: World, kind: Any) -> None:
 def test_nothing_is_asked_before_a_rule_asks(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     with Repository.open(str(world.top)) as repository:
         series = repository.series(repository.find(["base..HEAD"]))
-        monkeypatch.setattr(git_module.subprocess, "Popen", None)
+        monkeypatch.setattr(subprocess, "Popen", None)
         dossier = Dossier(series, ground=find_ground(series, repository.files(series)))
         assert dossier.has("tree")
     assert find_ground(series, None) is None
@@ -458,9 +482,7 @@ def test_check_and_lore_give_the_rules_the_tree(world: World) -> None:
     world.git("checkout", "-q", base)
     done = world.run("reviewbot", "check", *options, "--tree", ".", str(patch))
     assert "the last use of range_is_first() goes, its definition stays" in done.out, done.err
-    done = world.run(
-        "reviewbot", "lore", *options, "--tree", ".", "--mbox", mbox(patch), message_id(patch)
-    )
+    done = world.run("reviewbot", "lore", *options, "--tree", ".", "--mbox", mbox(patch), message_id(patch))
     assert "the last use of range_is_first() goes, its definition stays" in done.out, done.err
 
 

@@ -20,7 +20,7 @@ import pytest
 from inbox import write_epoch
 from mails import AUTHOR, START, diff, mail, posting
 from site_of_bot import Site
-from world import clean
+from world import clean, series
 
 from reviewbot.cli import main
 from reviewbot.dossier import Overlap
@@ -337,6 +337,31 @@ def test_odd_text_breaks_nothing(text: str) -> None:
     assert time.monotonic() - begin < 5
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"another walk", b"\xff\xfe walk \xed\xb3\xbf"),
+        (b"mm/walk.c", b"mm/w\xfflk.c"),
+        (b"Oto Other", b"O\xff Other"),
+        (b"oto@example.net", b"o\xff@example.net"),
+        (b"range_walk", b"range_\xff\xed\xb3\xbfwalk"),
+        (b"another walk", b"=?utf-8?q?=ED=B3=BF?= walk"),
+        (b"another walk", b"=?utf-16?q?=DC=FF?= walk"),
+        (b"another walk", b"a" * 100_000),
+        (b"<oto@example.net>\nTo", b"<" + b"o" * 900 + b"@example.net>\nTo"),
+        (b"Text.\n", b"change-id: " + b"\xff" * 100 + b"\n"),
+    ],
+)
+def test_bytes_that_are_no_text_are_taken_all_the_same(old: bytes, new: bytes, path: Path) -> None:
+    raw = patch("oto", diff("walk"))
+    assert old in raw
+    with Index(path) as index:
+        filled(raw.replace(old, new), index=index)
+        assert index.sums().patches == 1
+        list(met(index))
+        index.find("walk.c", NOW, START)
+
+
 def test_thousands_of_patches_of_one_file_are_looked_at_in_bounded_time() -> None:
     index = Index(":memory:")
     with index.transaction():
@@ -400,6 +425,17 @@ def test_a_reader_sees_what_was_committed_while_another_writes(path: Path) -> No
                 reader.prune(NOW)
         with Index(path, readonly=True) as reader:
             assert sorted(names(met(reader))) == ["oto", "una"]
+
+
+def test_a_full_disk_is_told_in_one_line_and_loses_nothing_that_was_there(path: Path) -> None:
+    with Index(path) as index:
+        filled(patch("oto", diff("walk")), index=index)
+        pages = index._one("PRAGMA page_count")[0]
+        index._db.execute(f"PRAGMA max_page_count = {pages + 5}")
+        with pytest.raises(SeriesIndexError, match=r"^cannot write to index '.*': database or disk is full$"):
+            filled(*(patch(f"p{n}", diff("walk"), subject=f"[PATCH] mm: walk {n}") for n in range(999)), index=index)
+    with Index(path) as index:
+        assert index.knows("oto@example.net")
 
 
 def test_a_table_that_is_gone_is_told_and_meets_nothing(path: Path) -> None:
@@ -550,3 +586,16 @@ def test_a_broken_index_is_told_of_and_stops_nothing(site: Site) -> None:
     assert ran.err == f"reviewbot: cannot read index '{file}': file is not a database\n"
     with site.ledger() as ledger:
         assert ledger.knows("lumen-v1-1@example.org")
+
+
+def test_the_bot_tells_of_a_series_that_it_saw_before(site: Site) -> None:
+    site.configure(send="approve", policy='severity = "info"\nconfidence = "low"')
+    site.begin(clean("a"))
+    site.post(series(clean("a"), key="other", sender="Oto Other <oto@example.net>"), hours=2)
+    ran = site("watch", "--select", "series/in-flight-overlap")
+    # each meets the other: both were posted within a day
+    assert ran.err == ""
+    assert ran.out.count("queued <") == 2
+    text = site("queue", "show", "2").out
+    assert "changes the same lines of lumen_a()" in text
+    assert "<lumen-v1-1@example.org>" in text

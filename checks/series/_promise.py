@@ -11,10 +11,13 @@ import re
 from reviewbot.model import Series
 
 _PROMISE = re.compile(
-    r"\b(?:follow(?:s|ing|ed|-?ups?)?|later|subsequent(?:ly)?|upcoming|forthcoming|future|eventually|next (?:patch|commit|series|release|cycle)"
-    r"|will (?:be |need |want |then |also )?(?:us(?:e|ed|ing)|call(?:ed)?|consum|remov|add|need|convert|go away)"
+    r"\b(?:follow(?:s|ing|ed|-?ups?)?|later|subsequent(?:ly)?|upcoming|forthcoming|future|eventually"
+    r"|next (?:patch|commit|series|release|cycle)"
+    r"|will (?:be |need |want |then |also )?"
+    r"(?:us(?:e|ed|ing)|call(?:ed)?|consum|remov|add|need|convert|go away)"
     r"|(?:to be|be|is|are) (?:used|called|consumed|needed|required|removed) (?:by|in|for|from|when|once)"
-    r"|(?:another|separate|other|different) (?:series|patch|patchset|tree)|prepar(?:e|es|ing|ation|atory)|ground-?work|out[- ]of[- ]tree"
+    r"|(?:another|separate|other|different) (?:series|patch|patchset|tree)"
+    r"|prepar(?:e|es|ing|ation|atory)|ground-?work|out[- ]of[- ]tree"
     r"|no (?:in-tree )?(?:users?|callers?)|going to|plans? to|intend(?:s|ed)?)\b",
     re.I,
 )
@@ -28,12 +31,5 @@ def promised(series: Series, name: str) -> bool:
     if series.cover:
         texts.append(series.cover.text)
     return any(
-        name in paragraph and _PROMISE.search(paragraph)
-        for text in texts
-        for paragraph in text[:_MOST].split("\n\n")
+        name in paragraph and _PROMISE.search(paragraph) for text in texts for paragraph in text[:_MOST].split("\n\n")
     )
-
-
-def promises(text: str) -> bool:
-    """A message speaks of what is to come."""
-    return _PROMISE.search(text[:_MOST]) is not None

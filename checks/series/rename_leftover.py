@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from reviewbot.checks.series._tree import WORD, Behind, changes, is_comment, is_kernel, places, without_comments
+
 from reviewbot.dossier import Dossier, Hit, SeriesTree, Standing, line_span
 from reviewbot.model import FileDiff, Line, Patch, Series, Severity
 from reviewbot.rule import SeriesReport, series_rule
@@ -28,10 +29,12 @@ _HEAD = re.compile(
     r"(?!(?:return|if|while|for|switch|else|case|goto)\b)(?:[A-Za-z_][^(=#;]{0,200}?(?<!\w))??(\w++)[ \t]*+\(", re.A
 )
 _MEMBER = re.compile(
-    r"[ \t]++(?!return\b|goto\b)[A-Za-z_][\w \t*]{0,200}?[ \t*](\w++)(?:\[[^\]]*+\])?+(?:[ \t]*+:[ \t]*+\w++)?+[ \t]*+;",
+    r"[ \t]++(?!return\b|goto\b)[A-Za-z_][\w \t*]{0,200}?[ \t*](\w++)"
+    r"(?:\[[^\]]*+\])?+(?:[ \t]*+:[ \t]*+\w++)?+[ \t]*+;",
     re.A,
 )
 _ENUM = re.compile(r"[ \t]++([A-Z][A-Z0-9_]++)(?:[ \t]*+=[^;()]*+)?+,?+[ \t]*+$", re.A)
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*+"?+')
 _DISTINCT = re.compile(r"\w+_\w+|\w{10,}", re.A)
 
 
@@ -82,7 +85,8 @@ def _reports(
     said: list[str] = []
     notes: list[str] = []
     if code:
-        said.append("one place still uses the old name" if len(code) == 1 else f"{len(code)} places still use the old name")
+        many = "one place still uses" if len(code) == 1 else f"{len(code)} places still use"
+        said.append(f"{many} the old name")
         notes += places(code)
     for branch, hits in coming.items():
         said.append(f"{branch} has {'a new user' if len(hits) == 1 else f'{len(hits)} new users'} of it")
@@ -135,21 +139,22 @@ def _renames(series: Series) -> list[_Rename]:
                     for old, new in zip(olds, news, strict=True):
                         instead.update(_differing(old, new))
     chosen: dict[str, _Rename] = {}
-    for (old, new), times in instead.most_common():
-        if times < _FEWEST or times < _PART * losing[old] or old in chosen or not _DISTINCT.fullmatch(old):
+    for (name, other), times in instead.most_common():
+        if times < _FEWEST or times < _PART * losing[name] or name in chosen or not _DISTINCT.fullmatch(name):
             continue
         for kind in _Kind:
-            place = definitions.get((old, kind))
-            if place is None or (old, kind) in defined or (new, kind) not in defined:
+            place = definitions.get((name, kind))
+            if place is None or (name, kind) in defined or (other, kind) not in defined:
                 continue
-            if kind is not _Kind.MEMBER or old in reached:
-                chosen[old] = _Rename(old, new, kind, *place)
+            if kind is not _Kind.MEMBER or name in reached:
+                chosen[name] = _Rename(name, other, kind, *place)
                 break
     return list(chosen.values())
 
 
 def _tokens(text: str) -> list[str]:
-    return _TOKEN.findall(without_comments(text))[:_LONG]
+    """Those of a line of code; of a string none of its words."""
+    return _TOKEN.findall(_STRING.sub('""', without_comments(text)))[:_LONG]
 
 
 def _reached(tokens: Sequence[str], n: int) -> bool:
@@ -196,7 +201,10 @@ def _used(hits: Sequence[Hit], rename: _Rename) -> list[Hit]:
 def _fits(text: str, rename: _Rename) -> bool:
     tokens = _tokens(text)
     return any(
-        token == rename.old and _reached(tokens, n) == (rename.kind is _Kind.MEMBER) for n, token in enumerate(tokens)
+        token == rename.old
+        and _reached(tokens, n) == (rename.kind is _Kind.MEMBER)
+        and not (n and tokens[n - 1] in ("struct", "union", "enum"))
+        for n, token in enumerate(tokens)
     )
 
 
@@ -219,6 +227,7 @@ def _leftovers(behind: Behind, rename: _Rename, hits: Sequence[Hit]) -> tuple[li
         inside = behind.in_code(hit, rename.old)
         if inside is None:
             inside = not is_comment(hit.text)
+        inside = inside and rename.old in _tokens(hit.text)
         (code if inside else prose).append(hit)
     owners = {hit.path for hit in code if _defines(hit.text, rename.old)}
     # a definition for all, be it a wrapper that is kept: that others use it is meant

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from reviewbot.checks.series._changelog import heading
 from reviewbot.checks.series._trailers import kinds_of, person_of, same_person
-from reviewbot.dossier import Asks, Dossier, History, Remark, Revision, Stance, line_span, message_lines, message_span
+from reviewbot.dossier import Asks, Dossier, History, Remark, Revision, Stance, function_of, line_span, message_lines, message_span
 from reviewbot.matching import became, match_patches
 from reviewbot.model import Address, FileDiff, Line, LineKind, Mail, Patch, Series, Severity, Span
 from reviewbot.rule import SeriesReport, series_rule
@@ -19,7 +19,9 @@ from reviewbot.rule import SeriesReport, series_rule
 # One posting's reports: who has ignored more than that is told so in a word.
 _MOST = 10
 # Changed lines around the quoted one that must be as they were: what a reviewer misses is added near it.
-_ABOVE, _BELOW = 3, 2
+_ABOVE, _BELOW = 2, 1
+_FAR = 5  # above a line that stands everywhere
+_TELLING = 12  # characters of a line without signs
 _ALIKE = 60  # characters with which a remark begins that is made several times
 _FEWEST = 2  # words that say something
 _LONG = 60  # lines of a paragraph
@@ -47,8 +49,8 @@ def check(dossier: Dossier) -> Iterator[SeriesReport]:
         return
     found = list(_open(history))
     for one in found[:_MOST]:
-        more = f"{len(found) - _MOST} more remarks were not taken up" if one is found[_MOST - 1 : _MOST] else ""
-        yield _report(one, history.this.series, more)
+        last = one is found[_MOST - 1] if len(found) > _MOST else False
+        yield _report(one, history.this.series, f"{len(found) - _MOST} more remarks were not taken up" if last else "")
 
 
 def _report(one: _Open, series: Series, more: str) -> SeriesReport:
@@ -100,7 +102,7 @@ def _open(history: History) -> Iterator[_Open]:
                         continue  # it was not sent again
                     key = (remark.mail.sender.email.lower(), new.index, remark.text[:_ALIKE].lower())
                     span = _span(remark, old, new)
-                    if span is None or key in seen or _approved(remark, new) or text.mentions(remark, new):
+                    if span is None or key in seen or _approved(remark, new) or _elsewhere(remark, old, new) or text.mentions(remark, new):
                         continue
                     seen.add(key)
                     yield _Open(revision, remark, new, span, _agreed(remark))
@@ -120,18 +122,23 @@ def _is_open(remark: Remark) -> bool:
     if remark.asks is Asks.NOTHING or len(_WORD.findall(remark.text)) < _FEWEST:
         return False
     last: Stance | None = None
+    argued = False
     for answer in remark.answers:
         if answer.stance is Stance.WITHDRAWS:
             return False
         if answer.by_author:
             last = answer.stance
+            argued = argued or last is Stance.ARGUES
         elif answer.stance is Stance.ARGUES:
             return False
-    return last in (None, Stance.AGREES)
+    return last is Stance.PROMISES or (not argued and last in (None, Stance.AGREES))
 
 
 def _agreed(remark: Remark) -> Mail | None:
-    return next((answer.mail for answer in remark.answers if answer.by_author and answer.stance is Stance.AGREES), None)
+    """The last mail in which the author says that it will be done."""
+    ready = (Stance.AGREES, Stance.PROMISES)
+    mails = [answer.mail for answer in remark.answers if answer.by_author and answer.stance in ready]
+    return mails[-1] if mails else None
 
 
 _CONDITION = re.compile(
@@ -196,11 +203,22 @@ def _sentence(remark: Remark, old: Patch, new: Patch) -> Span | None:
     """The same of a line of the commit message: its paragraph must be what it was."""
     if not any(number == remark.place for number, _ in message_lines(old)) or _TRAILER.match(remark.quoted):
         return None
+    if not _WORDING.search(remark.words):
+        return None  # the code may be the answer
     wanted = _paragraph(old, remark.place)
     for number, text in message_lines(new):
         if text.strip() == remark.quoted.strip() and _paragraph(new, number) == wanted:
             return message_span(new, number)
     return None
+
+
+# About the text, not about what it says is done
+_WORDING = re.compile(
+    r"\bs[/!|][^/!|]{1,80}[/!|][^/!|]{0,80}[/!|]|\b(?:typo|spell\w*|grammar|wording|word|sentence|paragraph|reword|rephrase"
+    r"|(?:commit |patch |change)(?:message|log|msg|description)|(?:commit|patch) (?:message|log|msg|description)|description"
+    r"|subject|title|missing an?)\b",
+    re.I,
+)
 
 
 def _paragraph(patch: Patch, place: int) -> str:
@@ -221,19 +239,30 @@ def _unchanged(remark: Remark, old: FileDiff, new: Patch) -> tuple[FileDiff, Lin
     assert remark.line
     before = _changes(old, remark.line)
     at = next(n for n, line in enumerate(before) if line.message_line == remark.line.message_line)
-    wanted = [_text(line) for line in before[max(0, at - _ABOVE) : at + _BELOW + 1]]
-    middle = min(at, _ABOVE)
+    plain = len(re.sub(r"\W", "", remark.line.text)) < _TELLING  # a brace, a return: what is above is meant
+    above, below = (_FAR, _BELOW) if plain else (0, 0) if _ITSELF.search(remark.words) else (_ABOVE, _BELOW)
+    wanted = [_text(line) for line in before[max(0, at - above) : at + below + 1]]
+    middle = min(at, above)
     for diff in new.files:
         if diff.path != old.path:
             continue
         for line in _same(diff, remark.line):
             after = _changes(diff, line)
             here = next(n for n, other in enumerate(after) if other.message_line == line.message_line)
-            if here < middle:
+            if here < middle or function_of(diff, line) not in (remark.function, None):
                 continue
-            if [_text(one) for one in after[max(0, here - _ABOVE) : here + _BELOW + 1]] == wanted:
+            same = [_text(one) for one in after[max(0, here - above) : here + below + 1]] == wanted
+            if same and _same_place(remark, _around(old, remark.line), _around(diff, line)):
                 return diff, line
     return None
+
+
+# About the line, whatever is around it
+_ITSELF = re.compile(
+    r"\bs[/!|][^/!|]{1,80}[/!|][^/!|]{0,80}[/!|]|\b(?:typo|renam|naming|name\b|called|return (?:a |an )?(?:bool|int|void)|const\b"
+    r"|static\b|type\b|brackets?|parenthes|spelling|never used|unused|format specifier)",
+    re.I,
+)
 
 
 def _changes(diff: FileDiff, at: Line) -> list[Line]:
@@ -244,6 +273,53 @@ def _changes(diff: FileDiff, at: Line) -> list[Line]:
         for line in hunk.lines
         if line.message_line == at.message_line or line.kind is not LineKind.CONTEXT
     ]
+
+
+def _around(diff: FileDiff, at: Line) -> tuple[str, str]:
+    """The nearest lines above and below that the patch leaves alone; '' where the hunk shows none."""
+    for hunk in diff.hunks:
+        if hunk.lines and hunk.lines[0].message_line <= at.message_line <= hunk.lines[-1].message_line:
+            above = below = ""
+            for line in hunk.lines:
+                if line.kind is LineKind.CONTEXT and line.text.strip() and line.message_line != at.message_line:
+                    if line.message_line < at.message_line:
+                        above = line.text.strip()
+                    else:
+                        below = line.text.strip()
+                        break
+            return above, below
+    return "", ""
+
+
+_MOVES = re.compile(r"\b(?:mov|order|sort|alphabet|above|below|before|after|up|down|place|put|belong|first|last)", re.I)
+
+
+def _same_place(remark: Remark, old: tuple[str, str], new: tuple[str, str]) -> bool:
+    """It has not been moved: one of the lines around must be the same, both where a move is what was asked for."""
+    if old == ("", "") or _MOVES.search(remark.words):
+        return old == new
+    return old[0] == new[0] or old[1] == new[1]
+
+
+_CALLED = re.compile(r"\b(\w{3,60})\(")
+
+
+def _elsewhere(remark: Remark, old: Patch, new: Patch) -> bool:
+    """A line that is new in the file has a name that the remark has: it was taken up in another way."""
+    if remark.path is None:
+        return False
+    names = {name.lower() for text in (remark.words, *remark.code) for name in _NAME.findall(text[:2000])}
+    words = {word.lower() for text in (remark.words, *remark.code) for word in _WORD.findall(text[:2000])}
+    before = {_text(line) for diff in old.files for hunk in diff.hunks for line in hunk.lines}
+    return any(
+        not names.isdisjoint(word.lower() for word in _WORD.findall(line.text[:500]))
+        or not words.isdisjoint(word.lower() for word in _CALLED.findall(line.text[:500]))
+        for diff in new.files
+        if diff.path == remark.path
+        for hunk in diff.hunks
+        for line in hunk.lines
+        if line.kind is LineKind.ADDED and _text(line) not in before
+    )
 
 
 def _same(diff: FileDiff, wanted: Line) -> list[Line]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from reviewbot.checks.series._tree import Behind, changes, is_comment, is_kernel, places, without_comments
+
 from reviewbot.dossier import Dossier, Hit, line_span
 from reviewbot.model import FileDiff, Line, LineKind, Patch, Series, Severity
 from reviewbot.rule import SeriesReport, series_rule
@@ -19,7 +21,8 @@ _FEWEST, _SHAPES, _WORDS = 2, 8, 16
 
 _TOKEN = re.compile(r"\w++|->|[^\w\s]", re.A)
 _HEAD = re.compile(
-    r"(?!(?:return|if|while|for|switch|else|case|goto)\b)(?:[A-Za-z_][^(=#;]{0,200}?(?<!\w))(\w++)[ \t]*+\((?!.*;[ \t]*+$)",
+    r"(?!(?:return|if|while|for|switch|else|case|goto)\b)"
+    r"(?:[A-Za-z_][^(=#;]{0,200}?(?<!\w))(\w++)[ \t]*+\((?!.*;[ \t]*+$)",
     re.A,
 )
 _MACRO = re.compile(r"[ \t]*+#[ \t]*+define[ \t]++(\w++)\(", re.A)
@@ -69,11 +72,11 @@ def check(dossier: Dossier) -> Iterator[SeriesReport]:
     for name, some in left.items():
         if some:
             helper, hits = helpers[name], sorted(some)
-            one = len(hits) == 1
+            some_places = "one more place has" if len(hits) == 1 else f"{len(hits)} more places have"
             yield SeriesReport(
                 helper.patch,
                 line_span(helper.diff, helper.line),
-                f"{'one more place has' if one else f'{len(hits)} more places have'} the same code that {name}() replaces",
+                f"{some_places} the same code that {name}() replaces",
                 notes=places(hits),
                 identity=(name,),
             )
@@ -109,14 +112,16 @@ def _shapes(series: Series, helpers: Mapping[str, _Helper]) -> list[_Shape]:
                 if called is None or not removed:
                     continue
                 tokens = _tokens(removed)
-                if not _SHORTEST <= len(tokens) <= _LONGEST:
+                # one statement is a step of many things
+                if not _SHORTEST <= len(tokens) <= _LONGEST or tokens.count(";") < 2:
                     continue
                 calls = tuple(
                     (word, n)
                     for n, word in enumerate(tokens[:-1])
                     if tokens[n + 1] == "(" and _WORD.fullmatch(word) and word not in _FIXED
                 )
-                if calls and not any(word == called for word, _ in calls):
+                # __walk() in the place of walk() is its other half, for those who hold the lock
+                if calls and not any(word.strip("_") == called.strip("_") for word, _ in calls):
                     shape = _Shape(called, _normal(tokens), calls, _reach(helpers[called]))
                     times[shape] = times.get(shape, 0) + 1
     return [shape for shape, often in times.items() if often >= _FEWEST]
@@ -125,7 +130,7 @@ def _shapes(series: Series, helpers: Mapping[str, _Helper]) -> list[_Shape]:
 def _called(added: Sequence[Line], helpers: Mapping[str, _Helper]) -> str | None:
     """The one helper that lines call; None where they define it, or call several."""
     tokens = _tokens(added)
-    found = {word for word, after in zip(tokens, tokens[1:], strict=False) if after == "(" and word in helpers}
+    found = {word for word, after in pairwise(tokens) if after == "(" and word in helpers}
     name = found.pop() if len(found) == 1 else None
     if name is None or any(
         (match := _HEAD.match(line.text) or _MACRO.match(line.text)) and match[1] == name for line in added
@@ -178,9 +183,9 @@ def _others(behind: Behind, shape: _Shape, found: Mapping[str, Sequence[Hit]]) -
             continue
         # no more than a window around each place
         for hit in found[word]:
-            if hit.path == path and (number := _stands(shape, word, at, lines, hit.line)):
-                if not _inside(lines, number, shape.helper):
-                    yield Hit(path, number, lines[number - 1])
+            number = _stands(shape, word, at, lines, hit.line) if hit.path == path else None
+            if number and not _inside(lines, number, shape.helper):
+                yield Hit(path, number, lines[number - 1])
 
 
 def _stands(shape: _Shape, word: str, at: int, lines: Sequence[str], line: int) -> int | None:

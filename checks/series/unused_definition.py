@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from reviewbot.checks.series._tree import CODE, WORD, Behind, is_kernel, is_uapi, lines_of, without_comments
+
 from reviewbot.dossier import Dossier, line_span
 from reviewbot.model import FileDiff, Line, LineKind, Patch, Series, Severity
 from reviewbot.rule import SeriesReport, series_rule
@@ -20,6 +21,9 @@ _MACRO = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)(\(?)", re.M | re.A)
 # static inline int name(, over lines; a plain static function is the compiler's own warning
 _INLINE = re.compile(r"^static\b[^;{}()=#]{0,200}?\b(\w+)[ \t]*\(", re.M | re.A)
 _QUIET = ("inline", "__maybe_unused")
+# not a member of that name, nor a pointer to functions
+_USE = re.compile(r"(?<!->)(?<!\.)(?<!\(\*)(?<!\w)([A-Za-z_]\w*+)", re.A)
+_HEAD = re.compile(r"[A-Za-z_][^(=#]{0,200}?(?<!\w)(\w++)[ \t]*+\(", re.A)
 _PASTED = re.compile(r"(\w+)[ \t]*##|##[ \t]*(\w+)", re.A)
 _CONSTANT = re.compile(r"[^_]{2,}_\w+", re.A)
 # what the preprocessor itself or a header further down reads
@@ -62,8 +66,7 @@ def check(dossier: Dossier) -> Iterator[SeriesReport]:
         used.update(_used(code.split("\n"), some, uses.keys()))
     left = [name for name in sorted(uses, key=lambda name: -uses[name].times) if name not in used]
     # definitions in headers that the series does not touch
-    for name, found in _in_headers(behind, [name for name in left if name not in defined][:_MOST]).items():
-        defined[name] = found
+    defined.update(_in_headers(behind, [name for name in left if name not in defined][:_MOST]))
     asked = [name for name in left if len(defined.get(name, ())) == 1 and not _spared(defined[name][0], name, behind)]
     found_in_tree = behind.find(asked[:_MOST], CODE) if asked else None
     for name in asked[:_MOST] if found_in_tree is not None else ():
@@ -98,10 +101,12 @@ def _removed_uses(series: Series) -> dict[str, _Use]:
         match = _MACRO.match(text) or _INLINE.match(text)
         if match:
             own.add(match[1])
+        head = match or _HEAD.match(text)
         removed = line.kind is LineKind.REMOVED
         for name in WORD.findall(text):
             balance[name] += 1 if removed else -1
-            if removed and not (match and name == match[1]):
+        for name in _USE.findall(text) if removed else ():
+            if not (head and name == head[1]):
                 last[name] = _Use(patch, diff, line, last[name].times + 1 if name in last else 1)
     return {
         name: use
@@ -166,7 +171,9 @@ def _in_headers(behind: Behind, names: Sequence[str]) -> dict[str, list[_Definit
     for name, some in (hits or {}).items():
         # one that stands in many headers is used
         paths = {
-            hit.path for hit in some if _MACRO.match(hit.text) or hit.text.startswith(("static", name)) or "(" in hit.text
+            hit.path
+            for hit in some
+            if _MACRO.match(hit.text) or hit.text.startswith(("static", name)) or "(" in hit.text
         }
         if len(some) > 20 or len({hit.path for hit in some}) > 3:
             continue
@@ -190,15 +197,23 @@ def _spared(where: _Definition, name: str, behind: Behind) -> bool:
             return True
     if not where.macro:
         return False
-    # registers, bits, limits: a list of what there is, used or not
+    # registers, bits, limits, the forms of one operation: a list of what there is, used or not
     head = _MACRO.match(lines[where.first - 1])
-    if head is None or head[2]:
+    if head is None:
         return False
+    family = _forms_of if head[2] else _family
     return any(
-        0 <= n < len(lines) and (near := _MACRO.match(lines[n])) and _family(near[1]) == _family(name)
-        for n in (where.first - 2, where.first, where.first - 3, where.first + 1)
+        (near := _MACRO.match(text)) and near[1] != name and not family(near[1]).isdisjoint(family(name))
+        for text in (*lines[max(where.first - 9, 0) : where.first - 1], *lines[where.last : where.last + 3])
     )
 
 
-def _family(name: str) -> str:
-    return name.lstrip("_").partition("_")[0]
+def _family(name: str) -> frozenset[str]:
+    """RANGE of RANGE_CTRL."""
+    return frozenset([name.lstrip("_").partition("_")[0]])
+
+
+def _forms_of(name: str) -> frozenset[str]:
+    """range_cpu of range_cpu_add(), and NOOP of SETRANGE_NOOP(); of a name in two parts not the first."""
+    first, _, last = name.strip("_").rpartition("_")
+    return frozenset([last, *([first] if "_" in first else [])])

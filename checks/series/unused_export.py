@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from reviewbot.checks.series._promise import promised
 from reviewbot.checks.series._tree import CODE, WORD, Behind, changes, is_comment, is_kernel, without_comments
+
 from reviewbot.dossier import Dossier, Hit, SeriesTree, diff_lines, line_span
 from reviewbot.model import FileDiff, Line, LineKind, Patch, Series, Severity
 from reviewbot.rule import SeriesReport, series_rule
@@ -18,7 +19,9 @@ _MOST = 24
 # EXPORT_SYMBOL_FOR_MODULES() names its users, the exports for KUnit are for tests.
 _EXPORT = re.compile(r"^[ \t]*EXPORT_SYMBOL(?:_NS)?(?:_GPL)?[ \t]*\([ \t]*(\w+)", re.A)
 # the head of a function at the margin: type and name, or the name alone below its type
-_HEAD = re.compile(r"^(?!(?:return|if|while|for|switch|else|case)\b)[A-Za-z_][^(=#]{0,200}?(?<!\w)(\w++)[ \t]*+\(", re.A)
+_HEAD = re.compile(
+    r"^(?!(?:return|if|while|for|switch|else|case)\b)[A-Za-z_][^(=#]{0,200}?(?<!\w)(\w++)[ \t]*+\(", re.A
+)
 _HEAD_ALONE = re.compile(r"^(\w++)[ \t]*+\(", re.A)
 _HIDDEN = re.compile(r"\b(?:static|__weak|asmlinkage|typedef|__init|__visible)\b")
 _USERS = (".c", ".h", ".S", ".rs", ".y", ".l")
@@ -90,9 +93,9 @@ def _was_exported(ground: SeriesTree, name: str, hits: Sequence[Hit]) -> bool:
 
 
 def _is_draft(series: Series) -> bool:
-    return any(prefix.upper().startswith("RFC") for patch in series.patches for prefix in patch.subject.prefixes) or bool(
-        series.cover and any(prefix.upper().startswith("RFC") for prefix in series.cover.subject.prefixes)
-    )
+    return any(
+        prefix.upper().startswith("RFC") for patch in series.patches for prefix in patch.subject.prefixes
+    ) or bool(series.cover and any(prefix.upper().startswith("RFC") for prefix in series.cover.subject.prefixes))
 
 
 class _Added:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from reviewbot.answers import Answer, read_answers
 from reviewbot.bot.answering import NO_COMMAND
 from reviewbot.bot.site import Event, Site
-from reviewbot.index import UNANSWERED, SeriesIndexError
+from reviewbot.index import UNANSWERED, Index, SeriesIndexError
 from reviewbot.ledger import AnswerState, LedgerError, MailRow
 from reviewbot.mail import declared_change_id, fold_title, has_diff, parse_subject
 from reviewbot.mime import header_text, parse_mail
@@ -97,12 +97,21 @@ class Intake:
         try:
             with self.site.index.transaction():
                 for row, mail in wanted:
-                    # the archive tells better than the sender's clock when it was sent: it was read right away
-                    self.site.index.add(mail._replace(date=row.arrived), row.arrived, self.site.now())
+                    self._index_one(self.site.index, row, mail)
         except SeriesIndexError as error:
             # it can be made anew, and is no reason to answer nobody
             self.site.index = None
             self.site.trouble(error)
+
+    def _index_one(self, index: Index, row: MailRow, mail: Mail) -> None:
+        try:
+            # the archive tells better than the sender's clock when it was sent: it was read right away
+            index.add(mail._replace(date=row.arrived), row.arrived, self.site.now())
+        except SeriesIndexError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug on one mail must not stop the others
+            why = f"{type(error).__name__}: {error}"[:200]
+            self.site.trouble(ReviewbotError(f"<{row.message_id}> cannot be indexed: {why}"))
 
     def prune(self) -> None:
         """Forget the series that are in flight no more."""

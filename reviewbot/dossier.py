@@ -82,6 +82,26 @@ class Remark(NamedTuple):
     quote: tuple[int, ...] = ()  # the lines of the patch's mail that are quoted above it, from 1, at most some forty
     answers: tuple[Answer, ...] = ()  # by anybody, oldest first
 
+    @property
+    def is_open(self) -> bool:
+        """It wants something, and what was answered, if anything, is that it will be done."""
+        last: Stance | None = None
+        argued = False
+        for answer in self.answers:
+            if answer.stance is Stance.WITHDRAWS or (answer.stance is Stance.ARGUES and not answer.by_author):
+                return False
+            if answer.by_author:
+                last = answer.stance
+                argued = argued or last is Stance.ARGUES
+        settled = last is Stance.ARGUES or (argued and last is not Stance.PROMISES)
+        return self.asks is not Asks.NOTHING and not settled
+
+    @property
+    def agreed(self) -> Mail | None:
+        """The last mail in which the author says that it will be done; None where he does not."""
+        ready = (Stance.AGREES, Stance.PROMISES)
+        return next((one.mail for one in reversed(self.answers) if one.by_author and one.stance in ready), None)
+
 
 class Revision(NamedTuple):
     """One posting of a series, and what was answered to it."""

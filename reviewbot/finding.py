@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
+from reviewbot.dossier import Standing
 from reviewbot.model import Confidence, Mail, Patch, Series, Severity, Span
 
 
@@ -98,6 +99,7 @@ class Review(NamedTuple):
     rules: int = 0  # how many rules were looked at
     only: tuple[int, ...] = ()  # the numbers of the patches that were looked at; () for all
     forecast: Forecast | None = None  # None where nobody asked
+    branches: tuple[Standing, ...] = ()  # how the series stands on those that it was tried on
 
     @property
     def patches(self) -> tuple[Patch, ...]:

@@ -15,7 +15,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from reviewbot.dossier import Answer, Asks, Remark, Reply, Stance, function_of
-from reviewbot.model import FileDiff, Line, Mail, Patch, Series
+from reviewbot.model import FileDiff, Line, LineKind, Mail, Patch, Series
 from reviewbot.policy import is_own, is_robot
 
 # --- people's own words ----------------------------------------------------------------------------
@@ -323,6 +323,14 @@ class _Patch:
                 if len(key) > PREFIX:
                     self._starts.setdefault(key[:PREFIX], []).append(number)
 
+    def telling(self, place: int, quoted: Sequence[int]) -> int:
+        """The line that is meant: of a brace that the patch only shows, the changed line right above it."""
+        _, line = self.lines.get(place, (None, None))
+        if line is None or line.kind is not LineKind.CONTEXT or re.search(r"\w{3}", line.text):
+            return place
+        above = (n for n in reversed(quoted[-_NEAREST:]) if n in self.lines)
+        return next((n for n in above if self.lines[n][1].kind is not LineKind.CONTEXT), place)
+
     def find(self, text: str, after: int) -> int | None:
         """The line of the mail that a quoted one is: the next one behind `after`, else the first; None where none is."""
         key = squeeze(text)
@@ -401,6 +409,7 @@ class _Reader:
             text = prose(speech.lines)
             if place is None or between > _NEAREST or not (substantive(speech.lines) or code(speech.lines)):
                 continue
+            place = known.telling(place, quoted)
             diff, line_ = known.lines.get(place, (None, None))
             self._note(
                 speech,

@@ -7,6 +7,7 @@ block is sections, each below a line `=== ...`:
     === [PATCH v2 1/2] mm: teach the walk about ranges      a mail; its author is Ada, who is reviewed
     === [PATCH] mm: something else | Oto Other              one of somebody else
     === Re: [PATCH 1/2] mm: teach the walk | Rex Reader     an answer to the mail of that subject
+    === Re: [PATCH 1/2] mm: teach the walk | Ada Ranger < Rex Reader    an answer to Rex's answer
     === file mm/walk.c                                      a file of the tree, before the series
     === branch mm-unstable mm/walk.c | mm: move the walk    the file as a commit of that title leaves it on a branch
 
@@ -61,6 +62,7 @@ class Section:
     lines: list[str]
     marks: list[Mark] = field(default_factory=list)
     words: tuple[str, ...] = ()  # of a section that is no mail: "file", "branch" and what follows
+    to: str = ""  # whose answer it answers
 
     @property
     def subject(self) -> tuple[str, int, int | None]:
@@ -111,7 +113,8 @@ def _take(sections: list[Section], line: str) -> None:
     if text.startswith("=== "):
         title, _, by = text[4:].partition(" | ")
         words = tuple(title.split()) if title.startswith(("file ", "branch ")) else ()
-        sections.append(Section(title, by or AUTHOR, [], words=words))
+        by, _, to = by.partition(" < ")
+        sections.append(Section(title, by or AUTHOR, [], words=words, to=to))
     else:
         sections[-1].lines.append(text)
     if mark:
@@ -130,7 +133,8 @@ def _message_id(section: Section) -> str:
     title, revision, number = section.subject
     reply = "re-" if section.title.startswith("Re: ") else ""
     slug = re.sub(r"\W+", "-", title).strip("-").lower()[:40]
-    return f"{reply}v{revision}-{number or 0}-{slug}.{section.by.split()[0].lower()}@example.org"
+    people = ".".join(name.split()[0].lower() for name in (section.by, section.to) if name)
+    return f"{reply}v{revision}-{number or 0}-{slug}.{people}@example.org"
 
 
 @dataclass(slots=True)
@@ -153,7 +157,7 @@ def _mails(block: SeriesBlock) -> _Mails:
         body, where = _body(section, mine)
         made.lines[n] = where
         reply = section.title.startswith("Re: ")
-        when = START + timedelta(days=7 * revision + reply, minutes=number or n)
+        when = START + timedelta(days=7 * revision + reply, minutes=(number or n) if not reply else n)
         headers = [
             f"From: {_address(section.by)}",
             f"Subject: {section.title}",
@@ -174,7 +178,10 @@ def _parent(block: SeriesBlock, section: Section) -> str | None:
             return None
         if other.words:
             continue
-        if section.title.startswith("Re: "):
+        if section.to:
+            if (other.title, other.by) == (section.title, section.to):
+                return _message_id(other)
+        elif section.title.startswith("Re: "):
             if other.title == section.title.removeprefix("Re: "):
                 return _message_id(other)
         elif (other.by, other.subject[1]) == (section.by, section.subject[1]) and not other.title.startswith("Re: "):

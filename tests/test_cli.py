@@ -258,7 +258,7 @@ def test_json_has_the_keys_of_the_design(run: Any, bad: Path) -> None:
     code, out, _ = run("check", "--format", "json", bad)
     document = json.loads(out)
     assert code == 1
-    assert list(document) == ["version", "series", "findings", "not_run", "errors", "forecast"]
+    assert list(document) == ["version", "series", "findings", "not_run", "errors", "forecast", "branches"]
     assert document["version"] == 1
     assert list(document["series"]) == ["message_id", "subject", "revision", "patches", "complete", "base"]
     assert list(document["series"]["base"]) == ["commit", "version", "how", "version_how", "tree", "prerequisites"]

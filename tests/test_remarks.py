@@ -39,7 +39,7 @@ REMARKS = {
     19: ("HY16",),  # the definition is still there, unused
     21: ("HY10",),  # new code that uses the old name before the rename lands
     22: ("ML07",),  # non_owner and nested pairs
-    23: ("HY03",),  # what is it based on?
+    23: ("HY01", "HY03"),  # what is it based on?
     24: ("DR10",),  # no new FAULT_FLAG needed
     26: ("PV02",),  # no mmap_read_unlock() under a vm_fault
     27: ("DR06", "VM02"),  # the VMA is gone where the lock was dropped

@@ -41,7 +41,7 @@ class _Open(NamedTuple):
     agreed: Mail | None  # in which the author says that he will
 
 
-@series_rule(Severity.NOTE, id="HY07", needs="history", rerolls=True)
+@series_rule(Severity.NOTE, id="HY07", needs="history", rerolls=True, yields_to=("lock-drop/rejected-before",))
 def check(dossier: Dossier) -> Iterator[SeriesReport]:
     """The remarks on the revision before, then those on older ones that nobody has come back to."""
     history = dossier.history
@@ -87,7 +87,7 @@ def _open(history: History) -> Iterator[_Open]:
     seen: set[tuple[str, int, str]] = set()
     later: list[Revision] = []  # those between it and the one under review
     for revision in reversed(history.revisions[max(0, history.at - _BACK) : history.at]):
-        wanted = [remark for remark in revision.remarks if _in_time(remark.mail, when) and _is_open(remark)]
+        wanted = [remark for remark in revision.remarks if _wanted(remark, when)]
         if wanted and _label(revision.series) != _label(series):
             pairs = match_patches(revision.series.patches, series.patches)
             patches = {patch.index: patch for patch in revision.series.patches}
@@ -105,9 +105,13 @@ def _open(history: History) -> Iterator[_Open]:
                     if span is None or key in seen or _approved(remark, new) or _elsewhere(remark, old, new) or text.mentions(remark, new):
                         continue
                     seen.add(key)
-                    yield _Open(revision, remark, new, span, _agreed(remark))
+                    yield _Open(revision, remark, new, span, remark.agreed)
                     break
         later.append(revision)
+
+
+def _wanted(remark: Remark, when: datetime) -> bool:
+    return _in_time(remark.mail, when) and remark.is_open and len(_WORD.findall(remark.text)) >= _FEWEST
 
 
 def _in_time(mail: Mail, when: datetime) -> bool:
@@ -115,30 +119,6 @@ def _in_time(mail: Mail, when: datetime) -> bool:
 
 
 # -- what was said of it --------------------------------------------------------------------------------------------
-
-
-def _is_open(remark: Remark) -> bool:
-    """It wants something, and what was answered to it, if anything, is that it will be done."""
-    if remark.asks is Asks.NOTHING or len(_WORD.findall(remark.text)) < _FEWEST:
-        return False
-    last: Stance | None = None
-    argued = False
-    for answer in remark.answers:
-        if answer.stance is Stance.WITHDRAWS:
-            return False
-        if answer.by_author:
-            last = answer.stance
-            argued = argued or last is Stance.ARGUES
-        elif answer.stance is Stance.ARGUES:
-            return False
-    return last is Stance.PROMISES or (not argued and last in (None, Stance.AGREES))
-
-
-def _agreed(remark: Remark) -> Mail | None:
-    """The last mail in which the author says that it will be done."""
-    ready = (Stance.AGREES, Stance.PROMISES)
-    mails = [answer.mail for answer in remark.answers if answer.by_author and answer.stance in ready]
-    return mails[-1] if mails else None
 
 
 _CONDITION = re.compile(

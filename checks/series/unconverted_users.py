@@ -34,6 +34,7 @@ _FIXED = frozenset(
     unsigned signed int char long short bool void static true false NULL u8 u16 u32 u64 s8 s16 s32 s64 size_t ssize_t
     """.split()
 )
+_DECLARES = frozenset(("struct", "union", "enum", "unsigned", "int", "long", "bool", "u32", "u64"))
 
 
 class _Helper(NamedTuple):
@@ -112,8 +113,8 @@ def _shapes(series: Series, helpers: Mapping[str, _Helper]) -> list[_Shape]:
                 if called is None or not removed:
                     continue
                 tokens = _tokens(removed)
-                # one statement is a step of many things
-                if not _SHORTEST <= len(tokens) <= _LONGEST or tokens.count(";") < 2:
+                # one statement is a step of many things; a declared variable may be used further down
+                if not _SHORTEST <= len(tokens) <= _LONGEST or tokens.count(";") < 2 or _DECLARES & set(tokens):
                     continue
                 calls = tuple(
                     (word, n)

@@ -322,7 +322,8 @@ def run_review(
         reviewed = review(ground.series, rules, only, ground.files, progress, dossier)
     reviewed = reviewed._replace(not_run=(*reviewed.not_run, *_lacking(args, ground)))
     _tell_cut(args, reviewed)
-    if not args.quiet and dossier.has(Needs.BRANCHES):
+    if dossier.has(Needs.BRANCHES):
+        reviewed = reviewed._replace(branches=tuple(dossier.branches))
         _tell_standings(args, ground.series, dossier.branches)
     if any("reviewbot:" in text for patch in ground.series.patches for text in (patch.message, patch.notes)):
         for refusal in refused_suppressions(ground.series, known_names(registry.load(config.rules)) | set(config.tool)):

@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from reviewbot.dossier import Standing
 from reviewbot.finding import Fault, Finding, Forecast, Review, order
 from reviewbot.model import Series, Span
 from reviewbot.output.text import Screen, harmless
@@ -43,6 +44,7 @@ def _document(review: Review) -> dict[str, Any]:
         "not_run": [{"rule": entry.rule, "why": entry.why} for entry in review.not_run],
         "errors": [_fault(fault) for fault in review.errors],
         "forecast": _forecast(review.forecast) if review.forecast else None,
+        "branches": [_standing(standing) for standing in review.branches],
     }
 
 
@@ -77,6 +79,28 @@ def series_document(series: Series) -> dict[str, Any]:
             "tree": base.version_from is not None,
             "prerequisites": list(series.prerequisites),
         },
+    }
+
+
+def _standing(standing: Standing) -> dict[str, Any]:
+    return {
+        "branch": standing.branch,
+        "commit": standing.commit,
+        "applies": standing.applies,
+        "applied": list(standing.applied),
+        "conflicts": [
+            {
+                "patch": conflict.patch,
+                "path": conflict.path,
+                "hunk": conflict.hunk,
+                "line": conflict.line,
+                "why": conflict.why,
+                "cause": conflict.cause.id if conflict.cause else None,
+                "title": conflict.cause.title[:LONGEST] if conflict.cause else None,
+                "moved_to": conflict.moved_to,
+            }
+            for conflict in standing.conflicts
+        ],
     }
 
 

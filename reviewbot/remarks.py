@@ -261,9 +261,7 @@ def prose(lines: Iterable[str]) -> str:
         size += len(text)
         if size > _WORDS:
             break
-    text = squeeze(" ".join(kept)).replace("’", "'")[:_WORDS]
-    head, tail = text[:-40], text[-40:]
-    return f"{head}{_NAME.sub('', tail) or tail}" if head else _NAME.sub("", tail) or tail
+    return squeeze(" ".join(kept)).replace("’", "'")[:_WORDS]
 
 
 def code(lines: Iterable[str]) -> tuple[str, ...]:
@@ -277,11 +275,27 @@ def _is_code(line: str) -> bool:
     )
 
 
-# How people end a mail: words, and a name
-_FAREWELL = re.compile(
-    r"(?:(?:many |best |kind )?(?:thanks|thx|cheers|regards|best|ta|br)[!,. ]{1,3})?(?:[-~]{0,2} ?[A-Z]\w{0,20}[.,]?)?", re.I
-)
-_NAME = re.compile(r"(?:(?<=[.!?)])|^)(?: ?(?:Many |Best |Kind )?(?:Thanks|Thx|Cheers|Regards|Best|BR)[!,.]{0,2})?(?: [-~]{0,3}[A-Z]\w{0,15}){0,2}[.,]?$")
+_FAREWELL = frozenset("thanks thx cheers regards best kind many br ta".split())
+
+
+def _without_farewell(text: str, name: str) -> str:
+    """What a person says without the name, initials and good wishes that end it; '' where it is only these.
+
+    Thanks alone stay: they are an answer.
+    """
+    parts = [part.casefold() for part in re.findall(r"\w{1,40}", name[:100])]
+    ends = {*parts, *(part[0] for part in parts), "".join(part[0] for part in parts), "-", "--", "---", "~"}
+    words = text.split()
+    kept = len(words)
+    while kept and len(words) - kept < _ENDING:
+        word = words[kept - 1].strip(".,!-~").casefold()
+        if word and word not in ends and word not in _FAREWELL:
+            break
+        kept -= 1
+    return " ".join(words[:kept]) if kept or len(words) > 1 else text
+
+
+_ENDING = 6  # words
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[\"'(]?[A-Z`])")
 _POLITE_START = re.compile(r"(?:hi|hello|hey|thanks|thank you|sorry)\b[^.!?]{0,40}[.!?,]?$", re.I)
 
@@ -406,7 +420,7 @@ class _Reader:
                     quoted.append(found)
                     place, near, at = found, n, found + 1
             between = sum(bool(_MARKS.sub("", line).strip()) for line in speech.quoted[near + 1 :])
-            text = prose(speech.lines)
+            text = _without_farewell(prose(speech.lines), mail.sender.name)
             if place is None or between > _NEAREST or not (substantive(speech.lines) or code(speech.lines)):
                 continue
             place = known.telling(place, quoted)
@@ -465,8 +479,8 @@ class _Reader:
             self._add(mail, speech, every[:50], by_author)
 
     def _add(self, mail: Mail, speech: Speech, found: Sequence[int], by_author: bool) -> None:
-        text = prose(speech.lines)
-        if _FAREWELL.fullmatch(text):
+        text = _without_farewell(prose(speech.lines), mail.sender.name)
+        if not text:
             return
         for n in found:
             remark = self._found[n]

@@ -15,7 +15,7 @@ from series_pages import series_blocks
 
 from reviewbot import registry
 
-# remark -> rules that make it. The others (25) are not of code: they need the thread
+# remark -> rules that make it
 REMARKS = {
     1: ("LD02",),  # the assertion hard-codes the lock's name
     2: ("LD02",),  # delete might_lock_read() from the driver
@@ -41,6 +41,7 @@ REMARKS = {
     22: ("ML07",),  # non_owner and nested pairs
     23: ("HY01", "HY03"),  # what is it based on?
     24: ("DR10",),  # no new FAULT_FLAG needed
+    25: ("HY07", "DR13"),  # what the last revision was told about this bit
     26: ("PV02",),  # no mmap_read_unlock() under a vm_fault
     27: ("DR06", "VM02"),  # the VMA is gone where the lock was dropped
 }

@@ -23,7 +23,7 @@ class Needs(StrEnum):
 
     SERIES = "series"  # the posting itself: it is always there
     HISTORY = "history"  # the other revisions, and what was answered to them
-    TREE = "tree"  # the files that the series applies to
+    TREE = "tree"  # the files that the series applies to; without them it is run all the same, and abstains
     BRANCHES = "branches"  # whether it applies to the branches that are configured
     FLIGHT = "flight"  # the index of other series
 
@@ -295,6 +295,11 @@ class Dossier:
         self._history = history
         self._branches = branches
         self._flight = flight
+        self.abstained: str | None = None  # why a rule could not decide; the engine clears it before each
+
+    def abstain(self, why: str) -> None:
+        """Tell that a rule has something to decide and cannot: "needs --tree"."""
+        self.abstained = why
 
     def has(self, needs: str) -> bool:
         """Somebody has looked, or will where it is asked for."""

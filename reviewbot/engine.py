@@ -207,10 +207,6 @@ def _review_file(
         run.not_run.append(NotRun(TOO_LARGE, why))
 
 
-# What is said of a rule over a series that lacks something: what is merely not configured is not missed.
-_NEEDS = {Needs.HISTORY: "needs an archive", Needs.TREE: "needs --tree"}
-
-
 def _review_series(
     run: _Run, dossier: Dossier, rules: Sequence[Rule], only: Collection[int] | None
 ) -> Iterator[Finding]:
@@ -225,11 +221,12 @@ def _review_series(
             texts = texts if texts is not None else list(_texts(series))
             if not any(word in text for text in texts for word in rule.words):
                 continue
-        if not dossier.has(rule.needs):
-            if rule.needs in _NEEDS:
-                run.not_run.append(NotRun(rule.name, _NEEDS[Needs(rule.needs)]))
-            continue
+        if not dossier.has(rule.needs) and rule.needs != Needs.TREE:
+            if rule.needs == Needs.HISTORY:
+                run.not_run.append(NotRun(rule.name, "needs an archive"))
+            continue  # what is merely not configured is not missed
         occurrences: Counter[tuple[str, ...]] = Counter()
+        dossier.abstained = None
         try:
             for number, report in enumerate(rule.check(dossier)):
                 if number == MOST:
@@ -237,6 +234,8 @@ def _review_series(
                     break
                 if only is None or not report.patch.index or report.patch.index in only:
                     yield _series_finding(rule, report, occurrences)
+            if why := dossier.abstained:
+                run.not_run.append(NotRun(rule.name, why))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
             first = series.patches[0]
             message = f"rule {rule.name} failed: {type(error).__name__}: {error}"

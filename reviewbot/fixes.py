@@ -33,7 +33,7 @@ from reviewbot.kernel import (
     replacement,
 )
 from reviewbot.model import Change, FileDiff, Line, LineKind, Patch, Severity, SpanKind
-from reviewbot.selection import FOLDED, LOW_CONFIDENCE, PREEXISTING, SAID_BY, SEVERITY
+from reviewbot.selection import FOLDED, LOW_CONFIDENCE, PREEXISTING, RESOLVED, SAID_BY, SEVERITY
 
 _NOT_REVIEWED = "the line is not what was reviewed"
 
@@ -181,14 +181,18 @@ def follow(review: Review) -> Followed:
         finding.fixable and finding.why_not_shown == SEVERITY and not finding.preexisting for finding in review.findings
     )
     version = review.series.base.version
+    lost: list[Left] = [
+        Left(f, f.span.path, f.span.line, f"patch {f.resolved_by} resolves it: there is nothing to fix")
+        for f in review.findings
+        if f.resolved_by is not None and f.fixable and (f.shown or (f.why_not_shown or "").startswith(RESOLVED))
+    ]
     if not chosen:
-        return Followed({}, (), version, hidden)
+        return Followed({}, tuple(lost), version, hidden)
     by_patch: dict[int, list[Finding]] = {}
     for finding in review.findings:
         by_patch.setdefault(finding.patch.index, []).append(finding)
     paths = _names({finding.span.path for finding in chosen}, review.series.patches)
     files: dict[str, _File] = {}
-    lost: list[Left] = []
     for patch in review.series.patches:
         at: dict[tuple[str, int], _Cell] = {}
         files = {**files, **_apply(patch, files, paths, at, lost)}

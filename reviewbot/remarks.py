@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -94,69 +94,93 @@ def authors_of(series: Series) -> frozenset[str]:
 # --- what a person wants ---------------------------------------------------------------------------
 
 _REQUEST = re.compile(
-    r"\b(?:please|pls|should(?:n'?t)?|shall we|must|(?:i|we|you|this|it|that)(?:'d)? (?:really )?(?:needs? to|need an?"
+    r"\b(?:please|pls|should(?:n'?t)?|shall we|must|(?:i|we|you|this|it|that)(?:'d)? (?:really )?(?:needs? to"
+    r"|need an?"
     r"|needs? some|have to|has to|ought to)|needs? (?:to be|a|an|some)|let'?s|lets|how about|what about"
     r"|why (?:not|don'?t|do not|can'?t|isn'?t|do you need|do we need|is this needed)"
     r"|can (?:you|we|this|that|it|these)\b.{0,200}\?|could (?:you|we|this|that|it|these|be)"
     r"|would(?:n'?t)? (?:you|it be|be|prefer|rather|suggest|just|also|make|have|probably|still|like)"
-    r"|i'?d (?:rather|prefer|suggest|like|drop|move|name|call|say|expect|just|also|probably|do|put|make|use|add|remove)"
+    r"|i'?d (?:rather|prefer|suggest|like|drop|move|name|call|say|expect|just|also|probably|do|put|make|use|add"
+    r"|remove)"
     r"|might (?:be|as well|want)|(?:i )?prefer|better (?:to|if|as|name|off|way)|suggest\w*|recommend|consider"
     r"|instead|rather than|drop (?:this|the|it|that)|remove|delete|rename|missing|misses|forg[eo]t"
     r"|typo|nit|nits|nitpick|no need|(?:not|isn'?t|aren'?t|don'?t|doesn'?t) (?:really |actually )?need(?:ed)?"
-    r"|unneeded|needless\w*|unnecessar\w+|not necessary|unused|never used|not used|redundant|superfluous|pointless|useless|dead code"
+    r"|unneeded|needless\w*|unnecessar\w+|not necessary|unused|never used|not used|redundant|superfluous"
+    r"|pointless|useless|dead code"
     r"|wrong|incorrect|broken|breaks|bug|bugs|buggy|leak(?:s|ed|ing)?|race|races|racy|deadlocks?|overflows?"
     r"|(?:doesn'?t|does not|won'?t|will not) (?:work|compile|build|make (?:any |much )?sense|look right|apply)"
     r"|(?:don'?t|do not) (?:like|want|think|believe|see (?:why|how|the point)|do this|do that|understand why|use)"
     r"|nak|nack|nacked|confusing|misleading|ugly|avoid|odd|weird|strange|extra (?:blank|space|line|newline|white)"
-    r"|stray|whitespace|blank line|trailing|indentation|belongs?|(?:add|use|put|make|move|split|fold|mention|document|explain)"
+    r"|stray|whitespace|blank line|trailing|indentation|belongs?|(?:add|use|put|make|move|split|fold|mention"
+    r"|document|explain)"
     r" (?:a|an|the|this|that|it|these|those|some|here|in|into|to|why|what|how|\w{2,40}(?:\(\)|_\w{1,40}))"
     r")\b|\bs[/!|,][^/!|,]{1,80}[/!|,][^/!|,]{0,80}[/!|,]",
     re.I,
 )
 # What takes the edge off: not of this patch, not asked for, the person's own mistake
 _OPTIONAL = re.compile(
-    r"\b(?:no need to (?:change|respin|resend|repost|re-?spin)|up to you|feel free|just (?:curious|wondering|thinking|noting|fyi)"
-    r"|not a (?:blocker|big deal|show ?stopper)|no big deal|(?:don'?t|do not|no) (?:feel|have) (?:a |any |too )?strong(?:ly)?"
-    r"|not (?:too )?(?:sure|asking|worth|for this)|as is\b|as it stands|is fine|are fine|fine (?:as|with|by) |in (?:the|a) (?:future|follow)"
-    r"|follow-?up|follow-?on|later (?:patch|on|series|time)|(?:separate|different) (?:patch|series|change)|for now|(?:doesn'?t|does not) apply (?:here|to th)|out of scope|not related|unrelated"
-    r"|pre-?existing|existing (?:code|issue|problem|bug)|(?:i|you|we) (?:already|later|now) (?:see|saw|found|noticed|fix)|i see (?:that|it|now|you)"
-    r"|ah,|ahh?\b|oh,|never ?mind|nm\b|ignore (?:me|this|that)|scratch that|answer(?:ed|ing)? my(?:self| own)|if you (?:want|like|prefer|respin"
-    r"|re-?spin|have to|need to|end up)|in case (?:of a|you) |i'?(?:ll| will) (?:fix|add|drop|change|remove|fold|apply|squash)"
-    r"|i (?:fixed|added|dropped|folded|squashed|applied|have (?:fixed|added))|fixed (?:it |this )?up|while applying|when applying|on applying)",
+    r"\b(?:no need to (?:change|respin|resend|repost|re-?spin)|up to you|feel free|just (?:curious|wondering"
+    r"|thinking|noting|fyi)"
+    r"|not a (?:blocker|big deal|show ?stopper)|no big deal|(?:don'?t|do not|no) (?:feel|have) (?:a |any "
+    r"|too )?strong(?:ly)?"
+    r"|not (?:too )?(?:sure|asking|worth|for this)|as is\b|as it stands|is fine|are fine|fine (?:as|with|by) "
+    r"|in (?:the|a) (?:future|follow)"
+    r"|follow-?up|follow-?on|later (?:patch|on|series|time)|(?:separate|different) (?:patch|series|change)"
+    r"|for now|(?:doesn'?t|does not) apply (?:here|to th)|out of scope|beyond (?:the|this|what)|not related|unrelated"
+    r"|pre-?existing|existing (?:code|issue|problem|bug)|(?:i|you|we) (?:already|later|now) (?:see|saw|found"
+    r"|noticed|fix)|i see (?:that|it|now|you)"
+    r"|ah,|ahh?\b|oh,|never ?mind|nm\b|ignore (?:me|this|that)|scratch that|answer(?:ed|ing)? my(?:self| own)"
+    r"|if you (?:want|like|prefer|respin"
+    r"|re-?spin|have to|need to|end up)|in case (?:of a|you) |i'?(?:ll| will) (?:fix|add|drop|change|remove|fold"
+    r"|apply|squash)"
+    r"|i (?:fixed|added|dropped|folded|squashed|applied|have (?:fixed|added))|fixed (?:it |this )?up"
+    r"|while applying|when applying|on applying)",
     re.I,
 )
 _AGREES = re.compile(
-    r"\b(?:will\b|i'?ll|ok(?:ay)?|sure|agree[ds]?|good (?:point|catch|idea|suggestion|call|question|spot|find)|nice catch"
-    r"|makes? sense|yep|yup|yeah|yes|ack|ack'?d|oops|argh|my bad|you'?re right|you are right|sounds good|of course|certainly"
+    r"\b(?:will\b|i'?ll|ok(?:ay)?|sure|agree[ds]?|good (?:point|catch|idea|suggestion|call|question|spot|find)"
+    r"|nice catch"
+    r"|makes? sense|yep|yup|yeah|yes|ack|ack'?d|oops|argh|my bad|you'?re right|you are right|sounds good"
+    r"|of course|certainly"
     r"|absolutely|definitely|gotcha|noted|indeed|right|thanks|thx|let me|true|correct|should have)\b",
     re.I,
 )
 _DISAGREES = re.compile(
     r"\b(?:but|however|because|since|although|though|the reason|intention\w*|on purpose|deliberate\w*|no[,.]|not sure"
-    r"|(?:don'?t|do not|didn'?t|did not) (?:think|want|see|like|know|need|believe|agree|understand)|prefer|would (?:break|need|require"
-    r"|have to|be)|can'?t|cannot|won'?t|couldn'?t|needed (?:for|to|by|in)|in order to|as i|hmm+|unless|except|depends|later|follow-?up"
-    r"|separate|for now|future|another (?:topic|patch|series|time|change)|actually|is (?:correct|right|needed|required)|leave (?:it|this|as)|keep (?:it|this|the)|already|instead i|not (?:really|actually"
+    r"|(?:don'?t|do not|didn'?t|did not) (?:think|want|see|like|know|need|believe|agree|understand)|prefer"
+    r"|would (?:break|need|require"
+    r"|have to|be)|can'?t|cannot|won'?t|couldn'?t|needed (?:for|to|by|in)|in order to|as i|hmm+|unless|except"
+    r"|depends|later|follow-?up"
+    r"|separate|for now|future|another (?:topic|patch|series|time|change)|actually|is (?:correct|right|needed"
+    r"|required)|leave (?:it|this|as)|keep (?:it|this|the)|already|instead i|not (?:really|actually"
     r"|necessar\w+|needed|required|possible))\b|\?",
     re.I,
 )
 _DO = (
-    r"(?:do|fix|change|add|remove|drop|update|move|rename|use|make|clean|address|correct|switch|convert|include|split|document"
-    r"|mention|respin|adjust|replace|delete|rework|improve|incorporate|modify|revise|take care|get rid|put|fold|squash|simplify)"
+    r"(?:do|fix|change|add|remove|drop|update|move|rename|use|make|clean|address|correct|switch|convert|include"
+    r"|split|document"
+    r"|mention|respin|adjust|replace|delete|rework|improve|incorporate|modify|revise|take care|get rid|put|fold"
+    r"|squash|simplify)"
 )
 _DID = (
-    r"(?:done|fixed|changed|added|removed|dropped|updated|moved|renamed|cleaned|addressed|corrected|switched|converted|adjusted"
+    r"(?:done|fixed|changed|added|removed|dropped|updated|moved|renamed|cleaned|addressed|corrected|switched"
+    r"|converted|adjusted"
     r"|replaced|deleted|reworked|modified|simplified|folded|squashed)"
 )
 _PROMISE = re.compile(
-    r"\b(?:(?:will|i'?ll|let me|going to|we'?ll|can|should) (?:\w+ly |also |just )?" + _DO + r"\b|done\b|fixed\b|(?:i|i've|have|now|is|was) "
+    r"\b(?:(?:will|i'?ll|let me|going to|we'?ll|can|should) (?:\w+ly |also |just )?" + _DO + r"\b|done\b|fixed\b"
+    r"|(?:i|i've|have|now|is|was) "
     + _DID + r"\b|oops|good (?:point|catch)|nice catch|my bad)"
     r"|(?:^|[.!,:] )" + _DID + r"\b",
     re.I,
 )  # fmt: skip
 _WITHDRAWS = re.compile(
-    r"\b(?:never ?mind|nm\b|fair (?:enough|point)|ok(?:ay)?[, ]+then|ah[, ]|ahh?\b|oh[, ]|i see\b|got it|gotcha|makes sense|sounds good|that works|works for me"
-    r"|fine (?:with|by) me|that'?s fine|you'?re right|you are right|i was wrong|i missed|my mistake|my bad|ignore (?:me|this|that|my)|scratch that"
-    r"|no problem|thanks for (?:the )?(?:explan|clarif|explaining|clarifying)|agreed?\b|ok(?:ay)?[.,!]|ok(?:ay)?$|sorry|disregard)",
+    r"\b(?:never ?mind|nm\b|fair (?:enough|point)|ok(?:ay)?[, ]+then|ah[, ]|ahh?\b|oh[, ]|i see\b|got it|gotcha"
+    r"|makes sense|sounds good|that works|works for me"
+    r"|fine (?:with|by) me|that'?s fine|you'?re right|you are right|i was wrong|i missed|my mistake|my bad"
+    r"|ignore (?:me|this|that|my)|scratch that"
+    r"|no problem|thanks for (?:the )?(?:explan|clarif|explaining|clarifying)|agreed?\b|ok(?:ay)?[.,!]|ok(?:ay)?$"
+    r"|sorry|disregard)",
     re.I,
 )
 
@@ -215,7 +239,7 @@ class Speech(NamedTuple):
 
 
 def speeches(mail: Mail) -> Iterator[Speech]:
-    """The places of a mail where a person says something, in order; what is only a tag, thanks or praise is left out."""
+    """The places of a mail where a person says something, in order, without those of only a tag."""
     quoted: list[str] = []
     lines: list[str] = []
     count = 0
@@ -346,7 +370,7 @@ class _Patch:
         return next((n for n in above if self.lines[n][1].kind is not LineKind.CONTEXT), place)
 
     def find(self, text: str, after: int) -> int | None:
-        """The line of the mail that a quoted one is: the next one behind `after`, else the first; None where none is."""
+        """The line of the mail that a quoted one is: the next behind `after`, else the first; None where none is."""
         key = squeeze(text)
         places = self._places.get(key)
         if places is None and len(key) >= PREFIX:
@@ -485,10 +509,8 @@ class _Reader:
         for n in found:
             remark = self._found[n]
             same = mail.sender.email.lower() == remark.mail.sender.email.lower()
-            if same:
-                how = Stance.WITHDRAWS if withdraws(text) else Stance.INSISTS
-            else:
-                how = stance(text, remark.asks)
+            insists = Stance.WITHDRAWS if withdraws(text) else Stance.INSISTS
+            how = insists if same else stance(text, remark.asks)
             self._answers.setdefault(n, []).append(Answer(mail, text, by_author, how))
         self._say(mail, speech, found)
 

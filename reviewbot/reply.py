@@ -123,6 +123,7 @@ class Remark:
     text: str  # without line breaks, ASCII
     tag: str  # [rule, severity]
     suggestion: tuple[str, ...]  # lines, each behind "| "
+    notes: tuple[str, ...]  # whose remark it is, and where that can be read
     finding: Finding
 
 
@@ -320,7 +321,7 @@ def _text(
         "large": large,
         "budget": settings.budget,
         "elsewhere": len(others & work.answered),
-        "silent": len(review.patches) - len(own) - len(others) - len(places),
+        "silent": len(review.patches) - len((own | others | places) - {0}),  # 0 is the cover letter
         "unread": sum(not rule_failed(fault) for fault in review.errors),
         "fixed": tuple(dict.fromkeys(row._replace(path=_short(row.path)) for row in history.fixed)),
         "still": history.still,
@@ -531,6 +532,7 @@ def _remark(finding: Finding, quoted_lines: Iterable[int]) -> Remark:
         text=_ascii(text if len(text) <= MAX_SAID else text[: MAX_SAID - 3] + "..."),
         tag=f"[{_ascii(finding.rule)}, {finding.severity}{low}]",
         suggestion=(*(_behind("| ", line) for line in suggestion[:MAX_SUGGESTED]), *cut),
+        notes=tuple(_ascii(note[:MAX_SAID]) for note in finding.notes),
         finding=finding,
     )
 

@@ -30,8 +30,8 @@ What a template may use; these names stay:
     still         findings mailed or answered before, still there and not repeated; 0 but in the first mail
     sections      patches spoken of, in order, each .heading (a quoted Subject: line, "" where that patch is what
                   is answered), .patch and .quotes; of each quote .lines (quoted, as they are to stand) and
-                  .remarks; of each remark .text, .tag ("[rule, severity]"), .suggestion (lines, may be empty)
-                  and .finding
+                  .remarks; of each remark .text, .tag ("[rule, severity]"), .suggestion (lines, may be empty),
+                  .notes (lines, mostly none) and .finding
     docs          URL of the rules' pages; None where none is configured
     command       the command that shows the same
 

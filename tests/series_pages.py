@@ -309,7 +309,7 @@ def _write(top: Path, path: str, lines: Sequence[str]) -> None:
 
 def run_block(rules: Sequence[Rule], block: SeriesBlock) -> Review:
     """The review of Ada's newest revision, with everything that the block has around it."""
-    from reviewbot.commands.gather import Around, gather
+    from reviewbot.gather import Around, gather
     from reviewbot.revisions import find_series
     from reviewbot.source.mbox import MboxSource
     from reviewbot.tree import Tree

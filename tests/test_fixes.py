@@ -388,7 +388,7 @@ def test_a_line_is_followed_through_later_patches_and_a_rename(repo: Repo) -> No
 
 def test_a_line_that_a_later_patch_changes_is_left_to_it(repo: Repo) -> None:
     found = posted(repo, PLAIN, locked(), locked("mmap_read_lock(mm);", "mmap_read_unlock(mm);"))
-    assert set(whys(found)) == {"patch 2 changes or removes the line: there is nothing to fix"}
+    assert set(whys(found)) == {"patch 2 resolves it: there is nothing to fix"}
     assert nothing_but_reasons(found)
 
 
@@ -397,7 +397,7 @@ def test_a_file_that_a_later_patch_removes_is_left_to_it(repo: Repo) -> None:
     repo.git("tag", "base")
     repo.commit({NAME: locked()})
     repo.commit({NAME: None})
-    assert set(whys(reviewed(repo.mails()))) == {"patch 2 removes the file: there is nothing to fix"}
+    assert set(whys(reviewed(repo.mails()))) == {"patch 2 resolves it: there is nothing to fix"}
 
 
 def test_files_that_swap_their_names_are_told_apart(repo: Repo) -> None:

@@ -43,6 +43,7 @@ RANKS = (
         "revisions",
         "tools",
     ),
+    ("gather",),
     ("bot",),
     ("commands",),
     ("cli",),

@@ -32,21 +32,22 @@ Signed-off-by: Ada Ranger <ada@example.org>
 diff --git a/mm/walk.c b/mm/walk.c
 --- a/mm/walk.c
 +++ b/mm/walk.c
-@@ -9,3 +9,7 @@ static int range_walk(struct mm_struct *mm)
+@@ -9,2 +9,6 @@ static int range_walk(struct mm_struct *mm)
  \tint ret;
- 
 +\tret = range_first_of_all_that_there_are(mm, RANGE_WITH_HOLES | RANGE_WITHOUT_LOCK);
 +\tif (ret)
 +\t\treturn ret;
 +\trange_account(mm);
  \treturn ret;
--- 
+--\x20
 2.39.5
 """
 LONG = "+\tret = range_first_of_all_that_there_are(mm, RANGE_WITH_HOLES | RANGE_WITHOUT_LOCK);"
 
 
-def mail(body: str, by: str = "Rex Reader <rex@example.org>", name: str = "one", to: str = "patch", more: str = "") -> Mail:
+def mail(
+    body: str, by: str = "Rex Reader <rex@example.org>", name: str = "one", to: str = "patch", more: str = ""
+) -> Mail:
     """An answer."""
     head = f"From: {by}\nSubject: Re: [PATCH] mm: teach the walk about ranges\nMessage-ID: <{name}@example.org>\n"
     head += f"Date: Wed, 20 Nov 2024 11:00:00 +0000\nIn-Reply-To: <{to}@example.org>\n{more}\n"
@@ -69,7 +70,7 @@ def test_a_remark_is_of_the_line_right_above_it() -> None:
     assert remark.text == "Please take the lock before that."
     assert (remark.quoted, remark.path, remark.function) == ("+\trange_account(mm);", "mm/walk.c", "range_walk")
     assert remark.line is not None
-    assert (remark.line.kind, remark.line.new) == (LineKind.ADDED, 14)
+    assert (remark.line.kind, remark.line.new) == (LineKind.ADDED, 13)
     assert remark.asks is Asks.CHANGE
 
 
@@ -231,5 +232,8 @@ def test_who_is_content_withdraws() -> None:
 )
 def test_huge_mails_are_read_in_no_time(body: str) -> None:
     started = time.process_time()
-    read(mail(body), mail("> " + body.replace("\n", "\n> ") + "\n\nWill do.\n", "Ada Ranger <ada@example.org>", "two", "one"))
+    read(
+        mail(body),
+        mail("> " + body.replace("\n", "\n> ") + "\n\nWill do.\n", "Ada Ranger <ada@example.org>", "two", "one"),
+    )
     assert time.process_time() - started < 6

@@ -14,9 +14,10 @@ from test_engine import ADDS, ALL, NEUTRAL, file, hunk, posted, rule
 from reviewbot.c.code import MOST_TEXT, Code, images
 from reviewbot.c.skeleton import Function, StatementKind, TooMuchError
 from reviewbot.c.tokens import Token
-from reviewbot.engine import MOST, review
+from reviewbot.engine import review
 from reviewbot.finding import Finding, Fold, NotRun
 from reviewbot.model import Applied, Facts, LineKind, Patch, Series, Severity, Whole
+from reviewbot.reports import MOST
 from reviewbot.rule import Report, Rule
 from reviewbot.selection import FOLDED, Selection, select
 

@@ -18,10 +18,14 @@ _NAME = re.compile(r"\b(?:FAULT_FLAG|VM_FAULT|FOLL)_[A-Z0-9_]{1,60}\b")
 _DEFINED = re.compile(r"\s*(?:#\s*define\s+)?((?:FAULT_FLAG|VM_FAULT|FOLL)_[A-Z0-9_]{1,60})(?:\s*=|\s+[(\d])")
 # the flag is not wanted; that it wants another name, bit or comment is no rejection
 _NO = re.compile(
-    r"\b(?:(?:don'?t|do not|doesn'?t|not|no|without|avoid)\b.{0,60}\b(?:need|want|like|add|adding|introduc\w+|another|new) (?:\w+ ){0,4}"
-    r"(?:flags?|bits?|codes?|it|this|that|these)\b|(?:yet )?another (?:\w+ )?(?:flag|bit|code)\b|(?:why|what) (?:\w+ ){0,4}(?:need|new|another)\b"
-    r"|no need (?:for|to)|(?:not|isn'?t|aren'?t) (?:really |actually )?(?:needed|necessary|required)|unnecessary|redundant|superfluous"
-    r"|na?ck?(?:ed)?\b|(?:drop|remove|get rid of|kill) (?:this|the|it|that|new)|(?:would|should|is|are) (?:be )?(?:enough|sufficient)"
+    r"\b(?:(?:don'?t|do not|doesn'?t|not|no|without|avoid)\b.{0,60}\b(?:need|want|like|add|adding|introduc\w+"
+    r"|another|new) (?:\w+ ){0,4}"
+    r"(?:flags?|bits?|codes?|it|this|that|these)\b|(?:yet )?another (?:\w+ )?(?:flag|bit|code)\b|(?:why"
+    r"|what) (?:\w+ ){0,4}(?:need|new|another)\b"
+    r"|no need (?:for|to)|(?:not|isn'?t|aren'?t) (?:really |actually )?(?:needed|necessary|required)|unnecessary"
+    r"|redundant|superfluous"
+    r"|na?ck?(?:ed)?\b|(?:drop|remove|get rid of|kill) (?:this|the|it|that|new)|(?:would|should|is"
+    r"|are) (?:be )?(?:enough|sufficient)"
     r"|already (?:say|says|tell|tells|mean|means|impl\w+))",
     re.I,
 )
@@ -48,7 +52,9 @@ def check(dossier: Dossier) -> Iterator[SeriesReport]:
     when = min((patch.mail.date or _NEVER for patch in dossier.series.patches), default=_NEVER)
     for name, new in mine.items():
         had = [revision for revision in history.earlier if name in _defined(revision.series)]
-        if not had or any(patch.mail.message_id == new.patch.mail.message_id for r in had for patch in r.series.patches):
+        if not had or any(
+            patch.mail.message_id == new.patch.mail.message_id for r in had for patch in r.series.patches
+        ):
             continue
         remark = next((found for found in _objections(history.earlier, name, when)), None)
         if remark is None or _mentioned(name, had[-1].series, dossier.series):

@@ -63,7 +63,10 @@ def check(dossier: Dossier) -> Iterator[SeriesReport]:
     """Said where the old definition goes, with the places that are left."""
     renames = _renames(dossier.series)[:_MOST]
     ground = dossier.ground
-    if not renames or ground is None:
+    if not renames:
+        return
+    if ground is None:
+        dossier.abstain("needs --tree")
         return
     olds = [rename.old for rename in renames]
     behind = Behind(dossier)

@@ -4,14 +4,26 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from reviewbot.checks.series._changelog import heading
 from reviewbot.checks.series._trailers import kinds_of, person_of, same_person
-from reviewbot.dossier import Asks, Dossier, History, Remark, Revision, Stance, function_of, line_span, message_lines, message_span
+
+from reviewbot.dossier import (
+    Asks,
+    Dossier,
+    History,
+    Remark,
+    Revision,
+    function_of,
+    line_span,
+    message_lines,
+    message_span,
+)
 from reviewbot.matching import became, match_patches
 from reviewbot.model import Address, FileDiff, Line, LineKind, Mail, Patch, Series, Severity, Span
 from reviewbot.rule import SeriesReport, series_rule
@@ -25,6 +37,10 @@ _TELLING = 12  # characters of a line without signs
 _ALIKE = 60  # characters with which a remark begins that is made several times
 _FEWEST = 2  # words that say something
 _LONG = 60  # lines of a paragraph
+# Remarks on a revision that are followed up: no person makes as many.
+_REMARKS = 400
+# Places where a line may stand again
+_PLACES = 50
 # Revisions that are looked through, the newest first.
 _BACK = 6
 _LINK = "https://lore.kernel.org/r/"
@@ -87,22 +103,25 @@ def _open(history: History) -> Iterator[_Open]:
     seen: set[tuple[str, int, str]] = set()
     later: list[Revision] = []  # those between it and the one under review
     for revision in reversed(history.revisions[max(0, history.at - _BACK) : history.at]):
-        wanted = [remark for remark in revision.remarks if _wanted(remark, when)]
+        wanted = [remark for remark in revision.remarks if _wanted(remark, when)][:_REMARKS]
         if wanted and _label(revision.series) != _label(series):
             pairs = match_patches(revision.series.patches, series.patches)
             patches = {patch.index: patch for patch in revision.series.patches}
             looked = set(_looked(revision, later, when))
             text = _News(revision.series, series)
+            made: dict[tuple[int, int], _Became] = {}
             for remark in wanted:
                 old = patches.get(remark.patch)
-                if old is None or _content(remark, revision, when) or (remark.mail.sender, old.index) in looked:
+                if old is None or _content(remark, revision) or (remark.mail.sender, old.index) in looked:
                     continue
                 for new in became(pairs, old):
                     if new.mail.message_id == old.mail.message_id:
                         continue  # it was not sent again
                     key = (remark.mail.sender.email.lower(), new.index, remark.text[:_ALIKE].lower())
-                    span = _span(remark, old, new)
-                    if span is None or key in seen or _approved(remark, new) or _elsewhere(remark, old, new) or text.mentions(remark, new):
+                    pair = made.setdefault((old.index, new.index), _Became(old, new))
+                    if key in seen or (span := pair.span(remark)) is None:
+                        continue
+                    if _approved(remark, new) or pair.elsewhere(remark) or text.mentions(remark, new):
                         continue
                     seen.add(key)
                     yield _Open(revision, remark, new, span, remark.agreed)
@@ -122,13 +141,14 @@ def _in_time(mail: Mail, when: datetime) -> bool:
 
 
 _CONDITION = re.compile(
-    r"\b(?:with (?:that|this|those|these|the|it)\b|fixed|other than|apart from|besides|except|otherwise|after|once|if you"
+    r"\b(?:with (?:that|this|those|these|the|it)\b|fixed|other than|apart from|besides|except|otherwise|after"
+    r"|once|if you"
     r"|address|assuming|provided|minor|nits?\b|unless)",
     re.I,
 )
 
 
-def _content(remark: Remark, revision: Revision, when: datetime) -> bool:
+def _content(remark: Remark, revision: Revision) -> bool:
     """The reviewer has given the patch a tag since."""
     who, said = remark.mail.sender, remark.mail.date or _NEVER
     for trailer in revision.series.followups:
@@ -147,7 +167,7 @@ def _content(remark: Remark, revision: Revision, when: datetime) -> bool:
 
 
 def _looked(revision: Revision, later: Sequence[Revision], when: datetime) -> Iterator[tuple[Address, int]]:
-    """Who had something to say of a later revision of a patch of this one: it is on him to come back to what he said."""
+    """Who had something to say of a later revision of a patch of this one: he can come back to it himself."""
     for other in later:
         pairs = match_patches(revision.series.patches, other.series.patches)
         before = defaultdict[int, list[int]](list)
@@ -168,17 +188,6 @@ def _approved(remark: Remark, new: Patch) -> bool:
 # -- whether it is as it was ----------------------------------------------------------------------------------------
 
 
-def _span(remark: Remark, old: Patch, new: Patch) -> Span | None:
-    """Where the quoted line stands now; None where it, or what is around it, is another."""
-    if remark.line is None:
-        return _sentence(remark, old, new)
-    for diff in old.files:
-        if diff.path == remark.path:
-            found = _unchanged(remark, diff, new)
-            return line_span(*found) if found else None
-    return None
-
-
 def _sentence(remark: Remark, old: Patch, new: Patch) -> Span | None:
     """The same of a line of the commit message: its paragraph must be what it was."""
     if not any(number == remark.place for number, _ in message_lines(old)) or _TRAILER.match(remark.quoted):
@@ -194,9 +203,9 @@ def _sentence(remark: Remark, old: Patch, new: Patch) -> Span | None:
 
 # About the text, not about what it says is done
 _WORDING = re.compile(
-    r"\bs[/!|][^/!|]{1,80}[/!|][^/!|]{0,80}[/!|]|\b(?:typo|spell\w*|grammar|wording|word|sentence|paragraph|reword|rephrase"
-    r"|(?:commit |patch |change)(?:message|log|msg|description)|(?:commit|patch) (?:message|log|msg|description)|description"
-    r"|subject|title|missing an?)\b",
+    r"\bs[/!|][^/!|]{1,80}[/!|][^/!|]{0,80}[/!|]|\b(?:typo|spell\w*|grammar|wording|word|sentence|paragraph"
+    r"|reword|rephrase"
+    r"|(?:commit|patch) (?:message|log|msg)|change ?log|description|subject|title|missing an?)\b",
     re.I,
 )
 
@@ -215,44 +224,13 @@ def _paragraph(patch: Patch, place: int) -> str:
 _TRAILER = re.compile(r"\s*(?:[A-Z][A-Za-z-]{1,30}: |---)")
 
 
-def _unchanged(remark: Remark, old: FileDiff, new: Patch) -> tuple[FileDiff, Line] | None:
-    assert remark.line
-    before = _changes(old, remark.line)
-    at = next(n for n, line in enumerate(before) if line.message_line == remark.line.message_line)
-    plain = len(re.sub(r"\W", "", remark.line.text)) < _TELLING  # a brace, a return: what is above is meant
-    above, below = (_FAR, _BELOW) if plain else (0, 0) if _ITSELF.search(remark.words) else (_ABOVE, _BELOW)
-    wanted = [_text(line) for line in before[max(0, at - above) : at + below + 1]]
-    middle = min(at, above)
-    for diff in new.files:
-        if diff.path != old.path:
-            continue
-        for line in _same(diff, remark.line):
-            after = _changes(diff, line)
-            here = next(n for n, other in enumerate(after) if other.message_line == line.message_line)
-            if here < middle or function_of(diff, line) not in (remark.function, None):
-                continue
-            same = [_text(one) for one in after[max(0, here - above) : here + below + 1]] == wanted
-            if same and _same_place(remark, _around(old, remark.line), _around(diff, line)):
-                return diff, line
-    return None
-
-
 # About the line, whatever is around it
 _ITSELF = re.compile(
-    r"\bs[/!|][^/!|]{1,80}[/!|][^/!|]{0,80}[/!|]|\b(?:typo|renam|naming|name\b|called|return (?:a |an )?(?:bool|int|void)|const\b"
+    r"\bs[/!|][^/!|]{1,80}[/!|][^/!|]{0,80}[/!|]|\b(?:typo|renam|naming|name\b|called|return (?:a |an )?(?:bool"
+    r"|int|void)|const\b"
     r"|static\b|type\b|brackets?|parenthes|spelling|never used|unused|format specifier)",
     re.I,
 )
-
-
-def _changes(diff: FileDiff, at: Line) -> list[Line]:
-    """The lines that a file's diff changes, and one more."""
-    return [
-        line
-        for hunk in diff.hunks
-        for line in hunk.lines
-        if line.message_line == at.message_line or line.kind is not LineKind.CONTEXT
-    ]
 
 
 def _around(diff: FileDiff, at: Line) -> tuple[str, str]:
@@ -284,27 +262,90 @@ def _same_place(remark: Remark, old: tuple[str, str], new: tuple[str, str]) -> b
 _CALLED = re.compile(r"\b(\w{3,60})\(")
 
 
-def _elsewhere(remark: Remark, old: Patch, new: Patch) -> bool:
-    """A line that is new in the file has a name that the remark has: it was taken up in another way."""
-    if remark.path is None:
-        return False
-    names = {name.lower() for text in (remark.words, *remark.code) for name in _NAME.findall(text[:2000])}
-    words = {word.lower() for text in (remark.words, *remark.code) for word in _WORD.findall(text[:2000])}
-    before = {_text(line) for diff in old.files for hunk in diff.hunks for line in hunk.lines}
-    return any(
-        not names.isdisjoint(word.lower() for word in _WORD.findall(line.text[:500]))
-        or not words.isdisjoint(word.lower() for word in _CALLED.findall(line.text[:500]))
-        for diff in new.files
-        if diff.path == remark.path
-        for hunk in diff.hunks
-        for line in hunk.lines
-        if line.kind is LineKind.ADDED and _text(line) not in before
-    )
+class _File:
+    """The lines of a file's diff, by their text and in their order."""
+
+    def __init__(self, diff: FileDiff) -> None:
+        self.diff = diff
+        lines = [line for hunk in diff.hunks for line in hunk.lines]
+        changed = [line for line in lines if line.kind is not LineKind.CONTEXT]
+        self._texts = [_text(line) for line in changed]
+        self._numbers = [line.message_line for line in changed]
+        self._places: dict[str, list[Line]] = {}
+        for line in lines:
+            self._places.setdefault(_text(line), []).append(line)
+
+    def near(self, line: Line, above: int, below: int) -> list[str]:
+        """The changed lines around a line, and it itself where it is one."""
+        at = bisect_left(self._numbers, line.message_line)
+        return self._texts[max(0, at - above) : at + below + (line.kind is not LineKind.CONTEXT)]
+
+    def same(self, line: Line) -> Sequence[Line]:
+        """The lines that read as another one does."""
+        return self._places.get(_text(line), [])[:_PLACES]
+
+    def lacks(self, line: Line) -> bool:
+        """No line reads as this one does."""
+        return _text(line) not in self._places
 
 
-def _same(diff: FileDiff, wanted: Line) -> list[Line]:
-    text = _text(wanted)
-    return [line for hunk in diff.hunks for line in hunk.lines if _text(line) == text][:50]
+class _Became:
+    """A patch before and after."""
+
+    def __init__(self, old: Patch, new: Patch) -> None:
+        self._old, self._new = old, new
+        self._files: dict[tuple[str, bool], _File | None] = {}
+        self._fresh: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
+
+    def _file(self, path: str, *, new: bool) -> _File | None:
+        if (path, new) not in self._files:
+            files = (self._new if new else self._old).files
+            self._files[path, new] = next((_File(diff) for diff in files if diff.path == path), None)
+        return self._files[path, new]
+
+    def span(self, remark: Remark) -> Span | None:
+        """Where the quoted line stands now; None where it, or what is around it, is another."""
+        line = remark.line
+        if line is None or remark.path is None:
+            return _sentence(remark, self._old, self._new)
+        before, after = self._file(remark.path, new=False), self._file(remark.path, new=True)
+        if before is None or after is None:
+            return None
+        plain = len(re.sub(r"\W", "", line.text)) < _TELLING  # a brace, a return: what is above is meant
+        above, below = (_FAR, _BELOW) if plain else (0, 0) if _ITSELF.search(remark.words) else (_ABOVE, _BELOW)
+        wanted, around = before.near(line, above, below), _around(before.diff, line)
+        for other in after.same(line):
+            if after.near(other, above, below) != wanted:
+                continue
+            if function_of(after.diff, other) not in (remark.function, None):
+                continue
+            if _same_place(remark, around, _around(after.diff, other)):
+                return line_span(after.diff, other)
+        return None
+
+    def elsewhere(self, remark: Remark) -> bool:
+        """A line that is new in the file has a name that the remark has: it was taken up in another way."""
+        if remark.path is None:
+            return False
+        if remark.path not in self._fresh:
+            self._fresh[remark.path] = self._names(remark.path)
+        names, called = self._fresh[remark.path]
+        texts = [text[:2000] for text in (remark.words, *remark.code)]
+        return any(
+            not names.isdisjoint(name.lower() for name in _NAME.findall(text))
+            or not called.isdisjoint(word.lower() for word in _WORD.findall(text))
+            for text in texts
+        )
+
+    def _names(self, path: str) -> tuple[frozenset[str], frozenset[str]]:
+        """The words of the lines that are new in a file, and those among them that are called."""
+        before, after = self._file(path, new=False), self._file(path, new=True)
+        if before is None or after is None:
+            return frozenset(), frozenset()
+        lines = (line for hunk in after.diff.hunks for line in hunk.lines if line.kind is LineKind.ADDED)
+        texts = [line.text[:500].lower() for line in lines if before.lacks(line)]
+        words = frozenset(word for text in texts for word in _WORD.findall(text))
+        return words, frozenset(word for text in texts for word in _CALLED.findall(text))
 
 
 def _text(line: Line) -> str:
@@ -317,18 +358,19 @@ _WORD = re.compile(r"[A-Za-z_][\w-]{2,60}")
 _NAME = re.compile(r"\b(?:\w*[a-z0-9]_\w+|\w+_[A-Za-z0-9]\w*|[a-z]+[A-Z]\w+|[A-Z][A-Z0-9]{3,}|\w{3,}(?=\())")
 _EMPTY = frozenset(
     """
-    the and for that this with from not but are was were will would should could can you your our its it's have has had here
-    there then than they them their what when where which while who why how into onto over under also just only more most
-    some any all one two new old use used using uses add added adds remove removed fix fixed fixes change changed changes make
-    made makes move moved need needs needed please think like see same other may might must does did done don't doesn't
-    isn't patch patches series version code line lines function functions instead rather better good nice comment comments
-    review feedback suggested suggestion per based int char void struct static const return null bool unsigned long size
+    the and for that this with from not but are was were will would should could can you your our its it's have
+    has had here there then than they them their what when where which while who why how into onto over under
+    also just only more most some any all one two new old use used using uses add added adds remove removed fix
+    fixed fixes change changed changes make made makes move moved need needs needed please think like see same
+    other may might must does did done don't doesn't isn't patch patches series version code line lines function
+    functions instead rather better good nice comment comments review feedback suggested suggestion per based
+    int char void struct static const return null bool unsigned long size
     """.split()
 )
 
 
 class _News:
-    """What a posting says that the earlier one did not: its changelogs and messages in items, each as its words."""
+    """What a posting says that the earlier one did not: changelogs and messages in items, each as its words."""
 
     def __init__(self, old: Series, new: Series) -> None:
         texts = [old.cover.text] if old.cover else []
@@ -355,7 +397,9 @@ class _News:
             notes = f"{new.notes}\n\n{_changelog(new.message) if _has_changelog(new.message) else ''}"
             self._patches[new.index] = list(self._items(notes))
             self._messages[new.index] = list(self._items(new.message))
-        names = {_stem(name) for text in (remark.quoted, remark.words, *remark.code) for name in _NAME.findall(text[:2000])}
+        names = {
+            _stem(name) for text in (remark.quoted, remark.words, *remark.code) for name in _NAME.findall(text[:2000])
+        }
         if remark.function:
             names.add(_stem(remark.function))
         words = {_stem(word) for word in _WORD.findall(remark.words)} - _EMPTY

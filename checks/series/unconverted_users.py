@@ -61,6 +61,9 @@ def check(dossier: Dossier) -> Iterator[SeriesReport]:
     shapes = _shapes(dossier.series, helpers)[:_SHAPES] if helpers else []
     if not shapes:
         return
+    if dossier.ground is None:
+        dossier.abstain("needs --tree")
+        return
     behind = Behind(dossier)
     left: dict[str, set[Hit]] = {}
     for directory in dict.fromkeys(shape.directory for shape in shapes):

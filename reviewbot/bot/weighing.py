@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from glob import escape
 from typing import NamedTuple
 
@@ -18,12 +18,12 @@ from reviewbot.base import find_base
 from reviewbot.bot.answering import Answering
 from reviewbot.bot.archives import parse
 from reviewbot.bot.site import Site
-from reviewbot.dossier import Dossier
 from reviewbot.engine import review
 from reviewbot.finding import Finding, Review
+from reviewbot.gather import Around, gather
 from reviewbot.ledger import FindingState, MailState, Outgoing, Posting, Row, Seen
 from reviewbot.mail import fold_title
-from reviewbot.model import BaseHow, Mail, ReviewbotError, Series
+from reviewbot.model import BaseHow, Confidence, Mail, ReviewbotError, Series
 from reviewbot.news import News, read_news
 from reviewbot.patchwork import is_configured, states
 from reviewbot.policy import (
@@ -41,6 +41,7 @@ from reviewbot.policy import (
 from reviewbot.recipients import Per, ReplySettings, recipients
 from reviewbot.reply import Earlier, History, fingerprints_of, make_replies, message_id, serialise, target_of
 from reviewbot.revisions import find_series
+from reviewbot.rule import Over, Rule
 from reviewbot.selection import FOLDED, IGNORED, PREEXISTING, RESOLVED, folded, select
 
 _DAY = timedelta(days=1)
@@ -122,7 +123,7 @@ class Weighing:
         )
         if verdict is not None and not wants_check:
             return base._replace(verdict=verdict)
-        weighed = self._review(base, mails, row)
+        weighed = self._review(base, mails, found.raws, row)
         return weighed._replace(verdict=verdict, drafts=()) if verdict is not None else weighed
 
     def _register(self, series: Series, members: Sequence[str], mails: Sequence[Mail]) -> Posting:
@@ -214,9 +215,9 @@ class Weighing:
             *(most - lists.get(name, 0) for name, most in base.terms.max_per_list),
         )
 
-    def _review(self, base: Weighed, mails: Sequence[Mail], row: Outgoing | None) -> Weighed:
+    def _review(self, base: Weighed, mails: Sequence[Mail], raws: Sequence[bytes], row: Outgoing | None) -> Weighed:
         series, posting, terms = base.series, base.posting, base.terms
-        reviewed = self._run_rules(series, posting.arrived)
+        reviewed = self._run_rules(base, raws)
         wanted = selection_of(terms, self.site.config)
         answered = self.answering.answered(posting, reviewed.findings)
         said = self.site.ledger.said(posting, series.change_id, base.thread)
@@ -235,7 +236,7 @@ class Weighing:
                 f.fingerprint: "the patch was applied or taken back" for f in chosen.findings if f.patch.index in gone
             }
             chosen = select(reviewed, wanted._replace(known=known))
-        fixed = self._fixed(posting, chosen, said)
+        fixed = self._fixed(posting, terms, chosen, said)
         # as they were said: places of one remark count as one
         still = {
             (f.rule, f.message, f.patch.index) for f in chosen.findings if (f.why_not_shown or "").startswith(_KNOWN)
@@ -270,7 +271,8 @@ class Weighing:
             )
         return weighed._replace(drafts=tuple(drafts))
 
-    def _run_rules(self, series: Series, arrived: datetime) -> Review:
+    def _run_rules(self, base: Weighed, raws: Sequence[bytes]) -> Review:
+        series, arrived, terms = base.series, base.posting.arrived, base.terms
         files = None
         mail = series.cover.mail if series.cover else series.patches[0].mail
         wrong = mail.date is None or abs(mail.date - arrived) > _WRONG
@@ -285,20 +287,26 @@ class Weighing:
                     files = self.site.tree.files(found.commit)
             except ReviewbotError as error:
                 self.site.trouble(error)
-        return review(series, self.site.rules, None, files, None, self._dossier(series, arrived))
+        # whether it applies to branches is no reason to write: they move on while people sleep
+        around = Around(source=self.site.source, raws=raws, files=files, opened=self.site.index, at=arrived)
+        return review(series, self._rules(terms), None, files, None, gather(series, around))
 
-    def _dossier(self, series: Series, arrived: datetime) -> Dossier:
-        """What rules over a series are given."""
-        index = self.site.index
-        flight = None if index is None else lambda: index.flight(series, arrived, self.site.trouble)
-        return Dossier(series, flight=flight)
+    def _rules(self, terms: Terms) -> list[Rule]:
+        """Those that are run. What a rule over a series finds takes other threads to be read: not for silence."""
+        low = terms.confidence is Confidence.LOW
+        return [
+            rule
+            for rule in self.site.rules
+            if rule.over is Over.CODE
+            or (rule.severity.rank <= terms.severity.rank and (low or rule.confidence is Confidence.HIGH))
+        ]
 
-    def _fixed(self, posting: Posting, chosen: Review, said: Mapping[str, str]) -> tuple[Row, ...]:
+    def _fixed(self, posting: Posting, terms: Terms, chosen: Review, said: Mapping[str, str]) -> tuple[Row, ...]:
         """Findings that were mailed for an earlier revision, are gone, and were not told to be."""
         if chosen.errors:
             return ()  # what could not be read may still have them
         present = {finding.fingerprint for finding in chosen.findings}
-        rules = {rule.name for rule in self.site.rules}
+        rules = {rule.name for rule in self._rules(terms)}
         return tuple(
             row
             for row in self.site.ledger.findings(posting.series)
@@ -332,7 +340,7 @@ class Weighing:
             Seen(f.fingerprint, f.rule, f.severity, f.span.path[:500], f.function, f.message[:500]) for f in sayable
         ]
         present = {finding.fingerprint for finding in chosen.findings}
-        rules = set() if chosen.errors else {rule.name for rule in self.site.rules}
+        rules = set() if chosen.errors else {rule.name for rule in self._rules(weighed.terms)}
         self.site.ledger.record(posting, seen, present, rules, self.site.now())
         for fingerprint in weighed.said_by:
             self.site.ledger.set_finding(posting.series, fingerprint, FindingState.SUPPRESSED)

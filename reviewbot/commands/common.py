@@ -27,9 +27,9 @@ from reviewbot.selection import Selection, matches, path_rules, refused_suppress
 
 if TYPE_CHECKING:
     from reviewbot.baseline import Baseline
-    from reviewbot.commands.gather import Around
     from reviewbot.config import TreeFile
     from reviewbot.dossier import Standing
+    from reviewbot.gather import Around
     from reviewbot.source.commits import CommitFiles, Repository
     from reviewbot.tree import Files, Tree
 
@@ -171,7 +171,7 @@ def try_branches(ground: Ground, tree: Tree | str | None, names: Sequence[str], 
     """The series, to be tried on branches as well; `base` is what it applies to where no tree has found it."""
     if not names or tree is None or isinstance(tree, str):
         return ground
-    from reviewbot.commands.gather import Around
+    from reviewbot.gather import Around
     from reviewbot.tree import Files
 
     commit = ground.files.commit if isinstance(ground.files, Files) else base
@@ -310,7 +310,7 @@ def run_review(
 
     Without `fold` what is found in several places is so many findings.
     """
-    from reviewbot.commands.gather import Around, gather
+    from reviewbot.gather import Around, gather
 
     around = ground.around or Around()
     if around.tell is None:

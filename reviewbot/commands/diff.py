@@ -22,11 +22,11 @@ from reviewbot.commands.common import (
     run_review,
     say,
 )
-from reviewbot.commands.gather import Around
 from reviewbot.commands.lore import fetch_thread
 from reviewbot.commands.screen import make_screen, paged
 from reviewbot.config import Config
 from reviewbot.finding import Finding, Review, order
+from reviewbot.gather import Around
 from reviewbot.matching import How
 from reviewbot.model import InputError, NotFoundError, Series
 from reviewbot.output.text import BLUE, BOLD, COLORS, RESET, Screen, clean, count, place

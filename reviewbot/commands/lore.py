@@ -21,8 +21,8 @@ from reviewbot.commands.common import (
     try_branches,
     wanted_branches,
 )
-from reviewbot.commands.gather import Around
 from reviewbot.config import Config
+from reviewbot.gather import Around
 from reviewbot.model import Series
 
 if TYPE_CHECKING:

@@ -14,7 +14,10 @@ from reviewbot.dossier import Dossier, Flight, History, Standing
 from reviewbot.model import ReviewbotError, Series
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from reviewbot.dossier import SeriesTree
+    from reviewbot.index import Index
     from reviewbot.source import Source
     from reviewbot.source.commits import CommitFiles
     from reviewbot.tree import Files, Tree
@@ -29,7 +32,9 @@ class Around(NamedTuple):
     commit: str | None = None  # what the series is applied to
     files: Files | CommitFiles | None = None  # the same that the review uses: it knows what the patches made of them
     branches: Sequence[str] = ()  # of the tree
-    index_file: str = ""  # that has other series; '' for none
+    opened: Index | None = None  # the index of other series, where it is open already
+    at: datetime | None = None  # when the posting arrived, for the index; None: as its mails say
+    index_file: str = ""  # that has other series, to be opened; '' for none
     mails: Sequence[bytes] = ()  # of other series, to be indexed instead
     tell: Callable[[str], None] | None = None  # a line for the person
     history: History | None = None  # where somebody has looked for the revisions already
@@ -85,7 +90,7 @@ def _branches(series: Series, around: Around) -> Callable[[], Sequence[Standing]
 
 
 def _flight(series: Series, around: Around) -> Callable[[], Flight | None] | None:
-    if not around.index_file and not around.mails:
+    if not (around.opened or around.index_file or around.mails):
         return None
 
     def trouble(error: ReviewbotError) -> None:
@@ -100,12 +105,12 @@ def _flight(series: Series, around: Around) -> Callable[[], Flight | None] | Non
 
         now = datetime.now(UTC)
         try:
-            index = Index(":memory:") if around.mails else Index(around.index_file, readonly=True)
+            index = around.opened or (Index(":memory:") if around.mails else Index(around.index_file, readonly=True))
             for raw in around.mails:
                 index.add(parse_mail(raw), None, now)
         except ReviewbotError as error:
             trouble(error)
             return None
-        return index.flight(series, posted(series, now), trouble)
+        return index.flight(series, around.at or posted(series, now), trouble)
 
     return look

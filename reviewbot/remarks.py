@@ -174,13 +174,17 @@ _PROMISE = re.compile(
     r"|(?:^|[.!,:] )" + _DID + r"\b",
     re.I,
 )  # fmt: skip
-_WITHDRAWS = re.compile(
-    r"\b(?:never ?mind|nm\b|fair (?:enough|point)|ok(?:ay)?[, ]+then|ah[, ]|ahh?\b|oh[, ]|i see\b|got it|gotcha"
-    r"|makes sense|sounds good|that works|works for me"
-    r"|fine (?:with|by) me|that'?s fine|you'?re right|you are right|i was wrong|i missed|my mistake|my bad"
-    r"|ignore (?:me|this|that|my)|scratch that"
-    r"|no problem|thanks for (?:the )?(?:explan|clarif|explaining|clarifying)|agreed?\b|ok(?:ay)?[.,!]|ok(?:ay)?$"
-    r"|sorry|disregard)",
+# Back it goes, whatever was answered
+_TAKEN_BACK = re.compile(
+    r"\b(?:never ?mind|nm\b|ignore (?:me|this|that|my)|scratch that|disregard|i was wrong|i missed|my mistake|my bad"
+    r"|you'?re right|you are right|sorry)",
+    re.I,
+)
+# Content with the answer: to an explanation that is the end of it, to a promise it is not
+_CONTENT = re.compile(
+    r"\b(?:fair (?:enough|point)|ok(?:ay)?[, ]+then|ah[, ]|ahh?\b|oh[, ]|i see\b|got it|gotcha|makes sense|sounds good"
+    r"|that works|works for me|fine (?:with|by) me|that'?s fine|no problem|agreed?\b|ok(?:ay)?[.,!]|ok(?:ay)?$"
+    r"|thanks for (?:the )?(?:explan|clarif|explaining|clarifying))",
     re.I,
 )
 
@@ -206,9 +210,9 @@ def stance(text: str, to: Asks) -> Stance:
     return Stance.AGREES if _AGREES.search(text) else Stance.ARGUES
 
 
-def withdraws(text: str) -> bool:
-    """A reviewer's answer takes a remark back, or is content with the answer."""
-    return bool(_WITHDRAWS.search(text))
+def withdraws(text: str, *, promised: bool = False) -> bool:
+    """A reviewer's answer takes a remark back, or is content with the answer, where that promised nothing."""
+    return bool(_TAKEN_BACK.search(text)) or (not promised and bool(_CONTENT.search(text)))
 
 
 _LONG, _SHORT = 60, 25  # words: who only agrees needs no more, and who does not say what he will do has reasons
@@ -509,9 +513,10 @@ class _Reader:
         for n in found:
             remark = self._found[n]
             same = mail.sender.email.lower() == remark.mail.sender.email.lower()
-            insists = Stance.WITHDRAWS if withdraws(text) else Stance.INSISTS
-            how = insists if same else stance(text, remark.asks)
-            self._answers.setdefault(n, []).append(Answer(mail, text, by_author, how))
+            answers = self._answers.setdefault(n, [])
+            promised = any(answer.stance is Stance.PROMISES for answer in answers[-_REACH:])
+            insists = Stance.WITHDRAWS if withdraws(text, promised=promised) else Stance.INSISTS
+            answers.append(Answer(mail, text, by_author, insists if same else stance(text, remark.asks)))
         self._say(mail, speech, found)
 
     def _above(self, mail: Mail) -> Iterator[str]:

@@ -215,6 +215,9 @@ def test_how_an_answer_stands_to_it_is_told_by_the_words(text: str, to: Asks, wa
 
 def test_who_is_content_withdraws() -> None:
     assert withdraws("Ah, never mind then")
+    assert withdraws("Ok, makes sense")
+    assert not withdraws("Ok, makes sense", promised=True)
+    assert withdraws("Never mind", promised=True)
     assert not withdraws("That does not convince me, the lock is missing")
 
 

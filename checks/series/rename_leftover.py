@@ -230,7 +230,8 @@ def _leftovers(behind: Behind, rename: _Rename, hits: Sequence[Hit]) -> tuple[li
         inside = behind.in_code(hit, rename.old)
         if inside is None:
             inside = not is_comment(hit.text)
-        inside = inside and rename.old in _tokens(hit.text)
+        if inside and rename.old not in _tokens(hit.text):
+            continue  # a message to the user says what it likes
         (code if inside else prose).append(hit)
     owners = {hit.path for hit in code if _defines(hit.text, rename.old)}
     # a definition for all, be it a wrapper that is kept: that others use it is meant

@@ -74,6 +74,7 @@ def _report(one: _Open, series: Series, more: str) -> SeriesReport:
     what = "line" if remark.line else "sentence"
     where = remark.path or "the message"
     label = _label(one.revision.series)
+    end = "" if remark.text.endswith((".", "?", "!")) else "."
     notes = [f"{_LINK}{remark.mail.message_id}"]
     if one.agreed:
         notes.append(f"the author agreed in {_LINK}{one.agreed.message_id}")
@@ -82,7 +83,7 @@ def _report(one: _Open, series: Series, more: str) -> SeriesReport:
     return SeriesReport(
         one.patch,
         one.span,
-        f"{label}: {remark.mail.sender.name or remark.mail.sender.email} on {where}: '{remark.text}'. "
+        f"{label}: {remark.mail.sender.name or remark.mail.sender.email} on {where}: '{remark.text}'{end} "
         f"The {what} is unchanged in v{series.revision} and the changelog does not mention it",
         notes=tuple(notes),
         identity=(remark.mail.message_id, remark.quoted.strip()),

@@ -212,8 +212,10 @@ def _of_row(row: Row, rows: Sequence[Row], told: _Told) -> Sided:
 
 def _text(rows: Sequence[Row], told: _Told, screen: Screen) -> Iterator[str]:
     width = len(str(max([1, *(patch.index for row in rows for patch in (row.old, row.new) if patch)])))
-    yield from _findings(told.of(0, 0), told, screen)
-    for row in rows:
+    cover = told.of(0, 0)
+    beside = [_of_row(row, rows, told) for row in rows]
+    yield from _findings(cover, told, screen)
+    for row, sided in zip(rows, beside, strict=True):
         patch = row.new or row.old
         assert patch
         numbered = (f"{side.index if side else '-':>{width}}" for side in (row.old, row.new))
@@ -225,9 +227,9 @@ def _text(rows: Sequence[Row], told: _Told, screen: Screen) -> Iterator[str]:
             yield "    " + _paint(clean(line, tabs=True), _COLORS.get(line[:1], ""), screen)
         if row.cut:
             yield "    ... and more"
-        yield from _findings(_of_row(row, rows, told), told, screen)
+        yield from _findings(sided, told, screen)
     yield ""
-    yield _summary(rows, told)
+    yield _summary(rows, told, (cover, *beside))
 
 
 def _paint(text: str, code: str, screen: Screen) -> str:
@@ -245,14 +247,11 @@ def _findings(sided: Sided, told: _Told, screen: Screen) -> Iterator[str]:
                 yield f"        {clean(note)}"
 
 
-def _summary(rows: Sequence[Row], told: _Told) -> str:
+def _summary(rows: Sequence[Row], told: _Told, shown: Sequence[Sided]) -> str:
     kinds = [row.how for row in rows]
     parts = [f"{kinds.count(how)} {how}" for how in How if how in kinds]
-    found = (
-        f"{len(told.fixed)} fixed, {len(told.fresh)} new, {len(told.still)} still there"
-        if told.fixed or told.fresh or told.still
-        else "none in either"
-    )
+    fixed, new, still = (sum(len(sided[n]) for sided in shown) for n in range(3))
+    found = f"{fixed} fixed, {new} new, {still} still there" if fixed or new or still else "none in either"
     revisions = f"v{told.old.series.revision} to v{told.new.series.revision}"
     return f"{revisions}: {', '.join(parts) or 'no patches'}; findings: {found}"
 

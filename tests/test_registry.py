@@ -31,7 +31,7 @@ LIST = "from reviewbot.registry import load; [print(r.name, r.severity, r.summar
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """A copy of the package with one family that has one rule."""
-    for name in ("__init__", "model", "base", "rule", "registry"):
+    for name in ("__init__", "model", "base", "dossier", "rule", "registry"):
         _copy(ROOT / "reviewbot" / f"{name}.py", tmp_path / "reviewbot")
     for path in (ROOT / "reviewbot" / "c").glob("*.py"):
         _copy(path, tmp_path / "reviewbot" / "c")

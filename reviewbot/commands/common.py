@@ -19,7 +19,7 @@ from reviewbot.config import Config, index_path, parse_span
 from reviewbot.dossier import Needs
 from reviewbot.engine import review
 from reviewbot.finding import NO_TREE, NOT_APPLIED, TOO_LARGE, NotRun, Review
-from reviewbot.model import Base, BaseHow, ConfigError, InputError, ReviewbotError, Series, Severity
+from reviewbot.model import Base, BaseHow, Confidence, ConfigError, InputError, ReviewbotError, Series, Severity
 from reviewbot.output import render
 from reviewbot.output.text import Screen, clean
 from reviewbot.rule import Rule
@@ -437,7 +437,13 @@ def foresee(args: argparse.Namespace, config: Config, reviewed: Review, addresse
 
 
 def _sayable(reviewed: Review) -> bool:
-    return any(not finding.preexisting and finding.rule_id for finding in reviewed.findings)
+    """Some list may want to hear of it. Notes of low confidence are the author's own: no word on the bot for them."""
+    return any(
+        not finding.preexisting
+        and finding.rule_id
+        and (finding.confidence is Confidence.HIGH or finding.severity.rank <= Severity.WARNING.rank)
+        for finding in reviewed.findings
+    )
 
 
 def tell_forecast(args: argparse.Namespace, reviewed: Review) -> None:

@@ -14,7 +14,7 @@ import shutil
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -48,6 +48,22 @@ def archive(corpus: Path, cache_dir: Path) -> Path:
         epoch.parent.mkdir(parents=True, exist_ok=True)
         subprocess.run(["git", "clone", "--quiet", "--mirror", bundles[0], epoch], check=True)
     return inbox
+
+
+def find_cover(inbox: Path, subject: str) -> str:
+    """The Message-ID of the first cover letter whose subject matches; exits where there is none.
+
+    Read with git alone: a public-inbox's commit subjects are its mails'.
+    """
+    git = ["git", "-C", str(inbox / "git" / "0.git")]
+    log = subprocess.run([*git, "log", "--reverse", "--format=%H %s"], capture_output=True, check=True)
+    for line in log.stdout.decode(errors="replace").splitlines():
+        commit, _, title = line.partition(" ")
+        if re.match(subject, title):
+            mail = subprocess.run([*git, "cat-file", "blob", f"{commit}:m"], capture_output=True, check=True)
+            if found := re.search(rb"^Message-Id:\s*<([^>\s]+)>", mail.stdout, re.M | re.I):
+                return found[1].decode()
+    sys.exit(f"no cover letter with a subject like '{subject}' in '{inbox}'")
 
 
 def raw_mails(inbox: Path) -> Iterator[bytes]:
@@ -127,6 +143,19 @@ def median(costs: Sequence[Cost]) -> Cost:
         statistics.median(c.cpu for c in costs),
         statistics.median(c.rss for c in costs),
         costs[0].status,
+    )
+
+
+def compare(commands: Mapping[str, Sequence[str]], runs: int) -> None:
+    """Run commands in turn, so that all of them meet the same noise, and print a table of their medians."""
+    costs: dict[str, list[Cost]] = {name: [] for name in commands}
+    for _ in range(runs):
+        for name, argv in commands.items():
+            costs[name].append(run(argv, allowed=(0, 1)))
+    middle = {name: median(measured) for name, measured in costs.items()}
+    table(
+        ("command", "wall ms", "cpu ms", "peak MB"),
+        [(name, cost.wall * 1000, cost.cpu * 1000, cost.rss) for name, cost in middle.items()],
     )
 
 

@@ -5,23 +5,9 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
-from common import REVIEWBOT, Cost, archive, arguments, median, run, table
-
-
-def newest_cover(inbox: Path, length: int, revision: int) -> str:
-    """The Message-ID of a cover letter of that revision and so many patches, by the subjects of the archive's git."""
-    git = ["git", "-C", str(inbox / "git" / "0.git")]
-    log = subprocess.run([*git, "log", "--reverse", "--format=%H %s"], capture_output=True, check=True)
-    for line in log.stdout.decode(errors="replace").splitlines():
-        commit, _, subject = line.partition(" ")
-        if re.match(rf"\[PATCH v{revision} 0*0/{length}\]", subject):
-            mail = subprocess.run([*git, "cat-file", "blob", f"{commit}:m"], capture_output=True, check=True)
-            if found := re.search(rb"^Message-Id:\s*<([^>\s]+)>", mail.stdout, re.M | re.I):
-                return found[1].decode()
-    sys.exit(f"no v{revision} of {length} patches in '{inbox}'")
+from common import REVIEWBOT, archive, arguments, compare, find_cover
 
 
 def revisions_of(inbox: Path, name: str) -> list[int]:
@@ -39,7 +25,7 @@ def main() -> None:
     parser.add_argument("--revision", type=int, default=9, help="the newer revision (%(default)s)")
     options = parser.parse_args()
     inbox = archive(options.corpus, options.cache)
-    name = newest_cover(inbox, options.length, options.revision)
+    name = find_cover(inbox, rf"\[PATCH v{options.revision} 0*0/{options.length}\]")
     known = revisions_of(inbox, name)
     print(f"revisions of <{name}> that the archive has: {', '.join(f'v{n}' for n in known)}")
     diff = [REVIEWBOT, "diff", "-q", "-m", str(inbox), name, "-v"]
@@ -50,15 +36,7 @@ def main() -> None:
         ],
         f"reviewbot diff -v {min(known)} {options.revision}": [*diff, str(min(known)), str(options.revision)],
     }  # fmt: skip
-    costs: dict[str, list[Cost]] = {command: [] for command in commands}
-    for _ in range(options.runs):
-        for command, argv in commands.items():
-            costs[command].append(run(argv, allowed=(0, 1)))
-    middle = {command: median(measured) for command, measured in costs.items()}
-    table(
-        ("command", "wall ms", "cpu ms", "peak MB"),
-        [(command, cost.wall * 1000, cost.cpu * 1000, cost.rss) for command, cost in middle.items()],
-    )
+    compare(commands, options.runs)
 
 
 if __name__ == "__main__":

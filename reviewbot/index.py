@@ -17,11 +17,11 @@ import sqlite3
 from array import array
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
+from reviewbot.database import Database, reason
 from reviewbot.dossier import Claim, Flying, Overlap
 from reviewbot.ledger import is_shared
 from reviewbot.mail import declared_change_id, fold_title, has_diff, make_patch, parse_subject
@@ -150,8 +150,11 @@ class _Mail(NamedTuple):
     date: int
 
 
-class Index:
+class Index(Database):
     """An open index. Not for several threads."""
+
+    noun = "index"
+    error = SeriesIndexError
 
     def __init__(self, path: str | os.PathLike[str], *, readonly: bool = False) -> None:
         """Opens the file, and makes it where it is not there, but for `readonly`; ':memory:' keeps nothing.
@@ -159,7 +162,6 @@ class Index:
         Raises SeriesIndexError where it cannot be opened, is damaged, another program's, or a newer reviewbot's.
         """
         self.path = os.fspath(path)
-        self._deep = 0
         try:
             if readonly:
                 name = f"{Path(self.path).absolute().as_uri()}?mode=ro"
@@ -169,7 +171,7 @@ class Index:
                     Path(self.path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                 self._db = sqlite3.connect(self.path, timeout=_BUSY, isolation_level=None)
         except (OSError, sqlite3.Error) as error:
-            raise SeriesIndexError(f"cannot open index '{self.path}': {_why(error)}") from error
+            raise SeriesIndexError(f"cannot open index '{self.path}': {reason(error)}") from error
         try:
             with self._guard("open"):
                 self._prepare(readonly=readonly)
@@ -214,50 +216,6 @@ class Index:
             with cls(path, readonly=True) as source, source._guard("read"):
                 source._db.backup(index._db)
         return index
-
-    def close(self) -> None:
-        """Nothing can be asked afterwards."""
-        self._db.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    @contextmanager
-    def _guard(self, what: str) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise SeriesIndexError(f"cannot {what} index '{self.path}': {_why(error)}") from error
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All or nothing. Raises SeriesIndexError where it cannot be written: read-only, full disk, damaged."""
-        if self._deep:
-            yield
-            return
-        with self._guard("write to"):
-            self._db.execute("BEGIN IMMEDIATE")
-            self._deep = 1
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
-            finally:
-                self._deep = 0
-
-    def _all(self, sql: str, *values: object) -> list[Any]:
-        with self._guard("read"):
-            return self._db.execute(sql, values).fetchall()
-
-    def _one(self, sql: str, *values: object) -> Any:
-        with self._guard("read"):
-            return self._db.execute(sql, values).fetchone()
 
     def _do(self, sql: str, *values: object) -> int:
         """The row that was inserted last."""
@@ -670,7 +628,3 @@ def _unpack(packed: bytes) -> frozenset[int]:
     marks = array("I")
     marks.frombytes(packed[: len(packed) // 4 * 4])
     return frozenset(marks)
-
-
-def _why(error: BaseException) -> str:
-    return getattr(error, "strerror", None) or " ".join(str(error).split())

@@ -19,14 +19,14 @@ import os
 import re
 import socket
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from reviewbot.config import Config, state_file
+from reviewbot.database import Database, reason
 from reviewbot.model import ReviewbotError
 
 # How long a pass on another host is believed to be alive without a sign.
@@ -317,8 +317,11 @@ class Sums(NamedTuple):
     lists: tuple[tuple[str, int], ...]
 
 
-class Ledger:
+class Ledger(Database):
     """An open ledger. Not for several threads."""
+
+    noun = "ledger"
+    error = LedgerError
 
     def __init__(self, path: str | os.PathLike[str], *, host: str | None = None) -> None:
         """Opens or makes the file; ':memory:' keeps nothing. `host` is the system's name by default.
@@ -327,7 +330,6 @@ class Ledger:
         """
         self.path = os.fspath(path)
         self.holder = f"{host or socket.gethostname()}:{os.getpid()}"
-        self._deep = 0
         try:
             if self.path != ":memory:":
                 # what is in it was said to maintainers or is a draft: nobody else's
@@ -336,7 +338,7 @@ class Ledger:
                     os.close(os.open(self.path, os.O_CREAT | os.O_WRONLY, 0o600))
             self._db = sqlite3.connect(self.path, timeout=_BUSY, isolation_level=None)
         except (OSError, sqlite3.Error) as error:
-            raise LedgerError(f"cannot open ledger '{self.path}': {_why(error)}") from error
+            raise LedgerError(f"cannot open ledger '{self.path}': {reason(error)}") from error
         try:
             self._prepare()
         except BaseException:
@@ -385,53 +387,9 @@ class Ledger:
                 finally:
                     source.close()
             except sqlite3.Error as error:
-                raise LedgerError(f"cannot read ledger '{os.fspath(path)}': {_why(error)}") from error
+                raise LedgerError(f"cannot read ledger '{os.fspath(path)}': {reason(error)}") from error
             ledger._prepare()
         return ledger
-
-    def close(self) -> None:
-        """Nothing can be asked afterwards."""
-        self._db.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    @contextmanager
-    def _guard(self, what: str) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise LedgerError(f"cannot {what} ledger '{self.path}': {_why(error)}") from error
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All or nothing. Raises LedgerError where it cannot be written: read-only, full disk, damaged."""
-        if self._deep:
-            yield
-            return
-        with self._guard("write to"):
-            self._db.execute("BEGIN IMMEDIATE")
-            self._deep = 1
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
-            finally:
-                self._deep = 0
-
-    def _all(self, sql: str, *values: object) -> list[Any]:
-        with self._guard("read"):
-            return self._db.execute(sql, values).fetchall()
-
-    def _one(self, sql: str, *values: object) -> Any:
-        with self._guard("read"):
-            return self._db.execute(sql, values).fetchone()
 
     def _do(self, sql: str, *values: object) -> int:
         """Rows that were changed."""
@@ -1295,10 +1253,6 @@ def _stamp(when: datetime) -> int:
 
 def _time(stamp: int) -> datetime:
     return datetime.fromtimestamp(stamp, UTC)
-
-
-def _why(error: BaseException) -> str:
-    return getattr(error, "strerror", None) or " ".join(str(error).split())
 
 
 def is_shared(path: str) -> bool:

@@ -28,7 +28,7 @@ RANKS = (
     ("locks",),
     ("checks",),
     ("registry",),
-    ("answers", "baseline", "config", "engine", "fixes", "git", "reports", "selection", "verdict"),
+    ("answers", "baseline", "config", "database", "engine", "fixes", "git", "reports", "selection", "verdict"),
     ("index", "ledger", "output", "policy", "recipients", "reply", "send", "series", "source", "templates", "tree"),
     (
         "attest",

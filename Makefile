@@ -47,6 +47,7 @@ bench: $(VENV)/.installed-dev
 corpus: $(VENV)/.installed-dev
 	$(BIN)/python tests/bench/corpus.py
 	$(BIN)/python tests/bench/hits.py $(if $(LINUX),--linux $(LINUX))
+	$(BIN)/python tests/bench/series.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

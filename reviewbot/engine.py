@@ -215,7 +215,8 @@ def _review_series(
         return  # a draft in a discussion is no posting
     texts: list[str] | None = None
     for rule in rules:
-        if rule.rerolls and series.revision < 2:
+        # behind an RFC or a resend the first revision has a past, too
+        if rule.rerolls and series.revision < 2 and not (rule.needs == Needs.HISTORY and dossier.has(Needs.HISTORY)):
             continue
         if rule.words:
             texts = texts if texts is not None else list(_texts(series))

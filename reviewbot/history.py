@@ -29,10 +29,13 @@ _LONG_AGO = datetime(1991, 1, 1, tzinfo=UTC)
 _NEAR = timedelta(days=90)
 # The longest-lived series have some 40 revisions; each may be a thread of its own.
 MOST = 60
+_TAGGED = 6  # postings before the one under review of which it is asked who gave tags
 _LINKS = 40  # of one cover letter that are followed
 _URL = re.compile(r"https?://[^\s<>()\[\]\"']{1,500}")
 # What stands in the line of a link to an earlier revision, or above it.
 _EARLIER = re.compile(r"\bv\d{1,3}\b|\bRFC\b|\bprevious|\bearlier|\bchange(?:s|log)?\b|\bv ?\d{1,3}:|\[\d{1,2}\]", re.I)
+# The number stands right before the link, or is what the line above is about: "Link to v1:", "v2: Changes since v1:".
+_NUMBERED = re.compile(r"(?:^|[^\w/])(?:RFC )?v(\d{1,3})\W{0,4}(?:link\W{1,3}|at\W|here\W|is\W)?\W{0,4}$", re.I)
 # So many of the shorter posting's titles must be among the other's for two to be one series by their patches alone.
 _SAME_TITLES = 0.5
 
@@ -63,7 +66,7 @@ def find_history(source: Source | None, raws: Sequence[bytes], series: Series) -
     InputError where the thread does not hold the series.
     """
     search = _Search(source)
-    mine = search.begin(Thread(raws), _own_name(series))
+    mine = search.begin(Thread(raws), own_name(series))
     search.run()
     revisions: list[Revision] = []
     places: list[Known] = []
@@ -76,15 +79,14 @@ def find_history(source: Source | None, raws: Sequence[bytes], series: Series) -
         revisions.append(_revision(known, built))
         places.append(known)
     at = next(n for n, known in enumerate(places) if known.name == mine.name)
-    before = predecessor(revisions, at)
-    if before is not None:
-        # whose trailers count is b4's to say, and asked of this one alone
-        known = places[before]
-        revisions[before] = revisions[before]._replace(series=build_posting(known.thread, known.posting))
-    return Found(History(tuple(revisions), at, before), search.trouble)
+    for n in range(max(0, at - _TAGGED), at):
+        # whose trailers count is b4's to say, and asked of the last ones alone
+        known = places[n]
+        revisions[n] = revisions[n]._replace(series=build_posting(known.thread, known.posting))
+    return Found(History(tuple(revisions), at, predecessor(revisions, at)), search.trouble)
 
 
-def _own_name(series: Series) -> str:
+def own_name(series: Series) -> str:
     """A mail of the posting itself: cover letter and patches may be those of the revision before."""
     if series.partial_reroll:
         for patch in series.patches:
@@ -158,8 +160,8 @@ class _Search:
             for other in known.thread.postings:
                 if _is_same(known, Known(known.thread, other)):
                     self._add(Known(known.thread, other))
-            for name in self._linked(known):
-                self._take(name, known, linked=True)
+            for name, number in self._linked(known):
+                self._take(name, known, linked=True, number=number)
             for name in self._related(known):
                 self._take(name, known, linked=False)
 
@@ -168,11 +170,13 @@ class _Search:
             self.threads.setdefault(name, thread)
 
     def _add(self, known: Known) -> None:
-        if known.name not in self.found and len(self.found) < MOST:
+        if known.name not in self.found and len(self.found) >= MOST:
+            self.trouble = self.trouble or f"there are more than {MOST} postings, and some are left out"
+        elif known.name not in self.found:
             self.found[known.name] = known
             self.ahead.append(known)
 
-    def _take(self, name: str, near: Known, *, linked: bool) -> None:
+    def _take(self, name: str, near: Known, *, linked: bool, number: int | None = None) -> None:
         """The posting of a mail that a posting names, or that has its author and title."""
         thread = self.threads.get(name)
         if thread is None:
@@ -192,7 +196,8 @@ class _Search:
             known = Known(thread, thread.posting(name))
         except InputError:
             return
-        if (not linked and name in known.posting.ids) or _is_same(near, known, linked=linked):
+        said = number is not None and number == known.posting.revision and known.posting.author == near.posting.author
+        if (not linked and name in known.posting.ids) or said or _is_same(near, known, linked=linked):
             self._add(known)
 
     def _related(self, known: Known) -> Iterator[str]:
@@ -209,16 +214,22 @@ class _Search:
         except ReviewbotError as error:
             self.trouble = self.trouble or str(error)
             return
+        mails: list[Mail] = []
         for raw in raws:
             try:
-                mail = parse_mail(raw)
+                mails.append(parse_mail(raw))
             except InputError:
                 continue
-            if mail.message_id and _may_be(known, mail, lineage):
-                yield mail.message_id
+        # of too many those nearest in time count
+        first = known.posting.date
+        mails.sort(key=lambda mail: abs(mail.date - first) if mail.date else timedelta.max)
+        yield from (mail.message_id for mail in mails if mail.message_id and _may_be(known, mail, lineage))
 
-    def _linked(self, known: Known) -> Iterator[str]:
-        """The Message-IDs of the links in its cover letter, or below the --- of its first patch."""
+    def _linked(self, known: Known) -> Iterator[tuple[str, int | None]]:
+        """The Message-IDs of the links in its cover letter, or below the --- of its first patch.
+
+        Each with the number of the revision that it is said to be; None where none is said.
+        """
         seen: set[str] = set()
         for name in known.posting.ids[:2]:
             above = ""
@@ -230,7 +241,11 @@ class _Search:
                     told = _EARLIER.search(line[: match.start()][-200:]) or _EARLIER.search(above[-200:])
                     if target and told and target not in seen and len(seen) < _LINKS:
                         seen.add(target)
-                        yield target
+                        lead = line[: match.start()][-200:].strip()
+                        said = _NUMBERED.search(lead)
+                        if not said and len(lead) < 10:  # "- Link:" below "v1:"
+                            said = _NUMBERED.search(above[-200:].strip())
+                        yield target, int(said[1]) if said and int(said[1]) < known.posting.revision else None
                 above = line if line.strip() else above
 
 
@@ -275,11 +290,28 @@ def _is_same(one: Known, other: Known, *, linked: bool = False) -> bool:
         return False
     if _branch(one) != _branch(other):
         return False
+    if _answers(one, other) or _answers(other, one):
+        return True
     mine, theirs = _titles(one), _titles(other)
     if fold_title(one.posting.title) == fold_title(other.posting.title):
         return True
     fewest = min(len(mine), len(theirs))
     return fewest > 0 and len(mine & theirs) >= _SAME_TITLES * fewest
+
+
+def _answers(newer: Known, older: Known) -> bool:
+    """One was sent in reply to the other under the next number, and changes a file that the other changes."""
+    above = newer.thread.parent(newer.name)
+    if newer.thread is not older.thread or above not in older.posting.ids:
+        return False
+    return newer.posting.revision > older.posting.revision and bool(_paths(newer) & _paths(older))
+
+
+def _paths(known: Known) -> frozenset[str]:
+    """The files that its diffs name."""
+    thread = known.thread
+    lines = (line for name in known.posting.ids if thread.is_patch(name) for line in thread.mails[name].body)
+    return frozenset(line.removeprefix("+++ ").strip() for line in lines if line.startswith("+++ "))
 
 
 def _branch(known: Known) -> frozenset[str]:

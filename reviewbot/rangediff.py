@@ -26,6 +26,9 @@ MOST_LINES = 5_000
 # A larger text of a patch is not compared with another one.
 _LARGEST = 4 * 1024 * 1024
 
+# Within so many bytes git looks for a NUL (buffer_is_binary() of xdiff-interface.c).
+_LOOKED_AT = 8000
+
 _HEADER = re.compile(r" *(\d+|-): +[0-9a-f-]+ ([=!<>]) +(\d+|-): +[0-9a-f-]+ (.*)")
 _HUNK = re.compile(r"@@ -(\d+)(?:,\d+)? \+\d+(?:,\d+)? @@")
 _PLAIN = re.compile(r"[\w./+@,-]+")
@@ -126,7 +129,10 @@ def _commits(name: str, first: int, series: Series, tree: Tree, base: str) -> It
         yield b"from %s\n" % above
         above = b":%d" % number
         for diff in patch.files:
-            yield from _file(diff, files.raw(diff.new_path) if diff.new_path else None, tree, base)
+            content = files.raw(diff.new_path) if diff.new_path else None
+            if b"\0" in (content or b"")[:_LOOKED_AT]:
+                raise _CannotError(f"v{series.revision}, patch {patch.index}: git takes {diff.path} for binary")
+            yield from _file(diff, content, tree, base)
         yield b"\n"
 
 
@@ -141,6 +147,9 @@ def _file(diff: FileDiff, content: bytes | None, tree: Tree, base: str) -> Itera
     if diff.old_path and diff.change in (Change.DELETED, Change.RENAMED):
         yield b"D %s\n" % _quoted(diff.old_path)
     if diff.new_path and content is not None:
+        above = diff.new_path.rpartition("/")[0]
+        if above and (there := tree.entry(base, above)) and there[0] != "40000":
+            raise _CannotError(f"'{above[:200]}' is no directory")
         entry = tree.entry(base, diff.old_path or diff.new_path)
         mode = diff.new_mode or (entry[0] if entry else "100644")
         mode = mode if mode in ("100644", "100755") else "100644"

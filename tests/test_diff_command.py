@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from git_world import BAD_LINE, GOOD_LINE, World, make_world
-from mails import posting
+from mails import mail, posting
 
 from reviewbot.cli import main
 from reviewbot.output.text import harmless
@@ -273,3 +273,39 @@ def test_where_a_revision_does_not_apply_the_mails_are_compared_and_why_is_said(
     out, err = capsys.readouterr()
     assert heads(out) == ["1: ! 1:", "2: ! 2:", "-: > 3:"]
     assert "note: no git range-diff, the patches are compared as mailed: v1: the series does not apply" in err
+
+
+def spoilt(world: World, tmp_path: Path, path: str, text: str) -> tuple[str, str]:
+    """Two revisions whose first patch adds a file that cannot be compared as text, or where none can be."""
+    base = world.git("rev-parse", "HEAD")
+    mails: list[bytes] = []
+    for revision, line in ((1, "one"), (2, "two")):
+        body = (
+            f"Because.\n\nSigned-off-by: Ada Ranger <ada@example.org>\n---\ndiff --git a/{path} b/{path}\n"
+            f"new file mode 100644\n--- /dev/null\n+++ b/{path}\n@@ -0,0 +1,2 @@\n+{text}\n+{line}\n-- \n2.39.5\n\n"
+            f"base-commit: {base}\n"
+        )
+        mails.append(
+            mail(f"[PATCH v{revision}] mm: spoil it", body, f"spoilt-{revision}@example.org", minute=revision * DAY)
+        )
+    return write(tmp_path / "spoilt.mbox", mails), "spoilt-2@example.org"
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "why"),
+    [
+        ("mm/nul.c", "a\0b", "v1, patch 1: git takes mm/nul.c for binary"),
+        ("mm/walk.c/sub.c", "int x;", "'mm/walk.c' is no directory"),
+        ("../out.c", "int x;", "not a path: '../out.c'"),
+        ("a/.GIT/config", "int x;", "not a path: 'a/.GIT/config'"),
+    ],
+)
+def test_what_git_would_not_compare_as_text_is_compared_as_mailed(
+    path: str, text: str, why: str, world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mbox, name = spoilt(world, tmp_path, path, text)
+    assert main(["diff", "-m", mbox, name, "--tree", str(world.top)]) in (0, 1)
+    out, err = capsys.readouterr()
+    assert heads(out) == ["1: ! 1:"]
+    assert "-+one\n    ++two" in out
+    assert f"note: no git range-diff, the patches are compared as mailed: {why}\n" in err

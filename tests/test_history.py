@@ -116,6 +116,43 @@ def test_a_link_to_another_series_of_the_author_is_not() -> None:
     assert "stroll-v1-0@example.org" in source.asked
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- Link to v1: https://lore.kernel.org/r/stroll-v1-0@example.org",
+        "Changes since v1: https://lore.kernel.org/all/stroll-v1-0@example.org/",
+        "v1: Link: https://lore.kernel.org/all/stroll-v1-0@example.org/",
+        "v1:\n  https://lore.kernel.org/r/stroll-v1-0@example.org",
+    ],
+)
+def test_a_link_that_is_called_v1_leads_to_it_whatever_it_was_called_then(text: str) -> None:
+    first = posting(2, key="stroll")
+    second = posting(2, key="walk", revision=2, minute=7 * DAY, cover_body=linked(text))
+    assert names(history_of(Archive(first, second), "walk-v2-0@example.org")) == ["v1/2", "v2/2"]
+
+
+def test_nor_does_a_link_that_is_called_v1_lead_to_somebody_else_s_or_to_what_is_no_v1() -> None:
+    text = "- Link to v1: https://lore.kernel.org/r/stroll-v1-0@example.org"
+    other = posting(2, key="stroll", sender="Oto Other <oto@example.org>")
+    third = [raw.replace(b"stroll-v3-", b"stroll-v1-") for raw in posting(2, key="stroll", revision=3)]
+    second = posting(2, key="walk", revision=2, minute=7 * DAY, cover_body=linked(text))
+    for first in (other, third):
+        assert names(history_of(Archive(first, second), "walk-v2-0@example.org")) == ["v2/2"]
+
+
+def test_what_answers_a_revision_under_the_next_number_is_its_reroll_whatever_it_is_called() -> None:
+    first = posting(1, key="walk", cover=False)
+    second = [
+        raw.replace(b"mm: walk step 1", b"mm: stroll along").replace(b"<walk-v2-1@", b"<stroll@")
+        for raw in posting(1, key="walk", revision=2, cover=False, minute=7 * DAY, above="walk-v1-1@example.org")
+    ]
+    source = Archive([*first, *second], searches=False)
+    assert names(history_of(source, "stroll@example.org")) == ["v1/1", "v2/1"]
+    another = [raw.replace(b"mm/walk1.c", b"mm/other.c") for raw in second]
+    source = Archive([*first, *another], searches=False)
+    assert names(history_of(source, "stroll@example.org")) == ["v2/1"]
+
+
 def test_a_chain_of_links_and_titles_is_followed_to_its_end() -> None:
     one = posting(2, key="walk", prefix="RFC PATCH")
     two = posting(2, key="walk", revision=2, minute=7 * DAY, cover_body=change(1))
@@ -173,7 +210,7 @@ def test_what_cannot_be_reached_is_told_and_costs_only_itself() -> None:
     raws = source.thread("walk-v2-0@example.org")
     found = find_history(source, raws, find_series(source, raws, "walk-v2-0@example.org").series)
     assert names(found.history) == ["v2/2"]
-    assert found.trouble == "cannot fetch <walk-v1-0@example.org>"
+    assert found.trouble == "cannot fetch <walk-v1-1@example.org>"
 
 
 def test_without_a_search_the_thread_itself_is_known() -> None:
@@ -209,7 +246,14 @@ def test_a_thousand_links_are_not_all_followed() -> None:
 
 def test_no_more_than_so_many_revisions_are_kept() -> None:
     source = Archive(*(posting(1, revision=n, minute=n * DAY) for n in range(1, MOST + 20)))
-    assert len(history_of(source, "walk-v1-0@example.org").revisions) == MOST
+    name = f"walk-v{MOST + 10}-0@example.org"
+    raws = source.thread(name)
+    found = find_history(source, raws, find_series(source, raws, name).series)
+    assert len(found.history.revisions) == MOST
+    assert found.trouble == f"there are more than {MOST} postings, and some are left out"
+    # those nearest in time are kept
+    assert found.history.previous
+    assert found.history.previous.series.revision == MOST + 9
 
 
 def test_it_works_on_a_file(tmp_path: Path) -> None:

@@ -154,7 +154,9 @@ def _title(series: Series) -> str:
 
 
 def _named(series: Series) -> str:
-    return f"v{series.revision} <{series.message_id}> ({count(len(series.patches), 'patch')})"
+    from reviewbot.history import own_name
+
+    return f"v{series.revision} <{own_name(series)}> ({count(len(series.patches), 'patch')})"
 
 
 def _review(

@@ -156,7 +156,15 @@ def _title(series: Series) -> str:
 def _named(series: Series) -> str:
     from reviewbot.history import own_name
 
-    return f"v{series.revision} <{own_name(series)}> ({count(len(series.patches), 'patch')})"
+    return f"{_label(series)} <{own_name(series)}> ({count(len(series.patches), 'patch')})"
+
+
+def _label(series: Series) -> str:
+    """ "v2", "RFC v1": an RFC may have the number of the revision behind it."""
+    from reviewbot.mail import parse_subject
+
+    rfc = any(prefix.upper() == "RFC" for prefix in parse_subject(series.subject).prefixes)
+    return f"{'RFC ' if rfc else ''}v{series.revision}"
 
 
 def _review(
@@ -243,7 +251,7 @@ def _findings(sided: Sided, told: _Told, screen: Screen) -> Iterator[str]:
         for finding in findings:
             severity = _paint(finding.severity, COLORS[finding.severity], screen)
             where = place(finding.span, finding.patch.mail)
-            label = f"{what}:" if what != "fixed" else f"fixed since v{told.old.series.revision}:"
+            label = f"{what}:" if what != "fixed" else f"fixed since {_label(told.old.series)}:"
             yield f"    {_paint(label, BLUE, screen)} {where}: {severity}: {clean(finding.message)} [{finding.rule}]"
             for note in finding.notes:
                 yield f"        {clean(note)}"
@@ -254,7 +262,7 @@ def _summary(rows: Sequence[Row], told: _Told, shown: Sequence[Sided]) -> str:
     parts = [f"{kinds.count(how)} {how}" for how in How if how in kinds]
     fixed, new, still = (sum(len(sided[n]) for sided in shown) for n in range(3))
     found = f"{fixed} fixed, {new} new, {still} still there" if fixed or new or still else "none in either"
-    revisions = f"v{told.old.series.revision} to v{told.new.series.revision}"
+    revisions = f"{_label(told.old.series)} to {_label(told.new.series)}"
     return f"{revisions}: {', '.join(parts) or 'no patches'}; findings: {found}"
 
 

@@ -313,6 +313,32 @@ def _hunks(lines: Sequence[Line]) -> Iterator[Hunk]:
 # -- following files ------------------------------------------------------------------------------------------------
 
 
+def _carried(findings: Sequence[Finding], resolved: dict[int, int]) -> dict[int, int]:
+    """By the id() of a finding that a patch seems to resolve, that of the same patch's own which is what is left of it.
+
+    Who renames a variable of a wrong line has neither put it right nor brought it: the finding stays where it was, and
+    what becomes of it later is what becomes of the one that was left. `resolved` is set right.
+    """
+    found: dict[int, int] = {}
+    own: dict[tuple[int, str, str, str | None], list[Finding]] = {}
+    for finding in findings:
+        if not finding.preexisting:
+            key = (finding.patch.index, finding.rule, finding.span.path, finding.function)
+            own.setdefault(key, []).append(finding)
+    for finding in sorted(findings, key=lambda finding: -finding.patch.index):
+        by = resolved.get(id(finding))
+        left = own.get((by, finding.rule, finding.span.path, finding.function)) if by else None
+        if not left:
+            continue
+        rest = left.pop(0)
+        found[id(finding)] = id(rest)
+        if later := resolved.get(id(rest)):
+            resolved[id(finding)] = later
+        else:
+            del resolved[id(finding)]
+    return found
+
+
 class _Open:
     """A finding that no later patch has resolved yet, and where it stands."""
 
@@ -485,7 +511,11 @@ class Verdict:
         for track in self._all:
             self._resolve(track)
         resolved = {id(one.made.finding): one.by for track in self._all for one in track.open if one.by}
-        for finding in findings:
+        found = list(findings)
+        carried = _carried(found, resolved)
+        for finding in found:
+            if id(finding) in carried.values():
+                finding = finding._replace(preexisting=True)
             by = resolved.get(id(finding), finding.resolved_by)
             if by:
                 # at the end it is not there: what is left of it is that the commits between cannot be bisected

@@ -148,9 +148,11 @@ def test_a_line_that_is_indented_anew_is_still_there(*, tree: bool) -> None:
 
 
 @both
-def test_what_is_called_in_another_way_is_the_later_patch_s_own(*, tree: bool) -> None:
+def test_who_only_says_it_in_another_way_has_neither_resolved_nor_brought_it(*, tree: bool) -> None:
     story = Story({X: c("")}, {X: c("bad(a)")}, {X: c("bad(a, b)")})
-    assert verdicts(story.review(tree=tree)) == [(1, 2), (2, None)]
+    assert verdicts(story.review(tree=tree)) == [(1, None)]
+    story = Story({X: c("")}, {X: c("bad(a)")}, {X: c("bad(b)")}, {X: c("")})
+    assert verdicts(story.review(tree=tree)) == [(1, 3)]
 
 
 @both
